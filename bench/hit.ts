@@ -1,0 +1,163 @@
+/**
+ * What does a hit cost: acquire and release of a cached range, by address and by Buffer, beside UCX's registration
+ * cache? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
+ * speed changes it for all; nobody registers anything and nobody watches.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { PROJECT } from '../native/vm/project.js';
+import { here, median, save, table, type Result } from './result.js';
+
+const NUMBERS = [1, 100, 10_000, 1_000_000];
+const MOST = NUMBERS.at(-1)!;
+const BYTES = 16_384;
+const OPERATIONS = 500_000;
+const ROUNDS = 7;
+/** Rounds that let the compilers settle. */
+const WARM_UP = 2;
+
+/** What it may cost, by the number of ranges, as a part of what UCX takes. */
+const TARGETS = { address: [0.25, 0.25, 0.4, 0.6], buffer: [0.6, 0.6, 0.8, 1] };
+const TARGET_CHURN = 2_000;
+const TARGET_BYTES = 200;
+
+const SUBJECTS = ['ucx', 'address', 'buffer'] as const;
+type Subject = (typeof SUBJECTS)[number];
+
+/** A process that answers each command with a number. */
+interface Meter {
+  readonly subject: Subject;
+  readonly ranges: number;
+  ask(command: string): Promise<number>;
+  end(): void;
+}
+
+const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+
+const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
+const meters: Meter[] = [];
+try {
+  const ucx = join(folder, 'ucx');
+  execFileSync(
+    process.env['CC'] ?? 'gcc-12',
+    // libucm, which has the hooks, is found only by name: the linker must not leave it out.
+    ['-O2', '-o', ucx, 'bench/hit/ucx.c', '-Wl,--no-as-needed', '-lucs', '-lucm'],
+    { cwd: PROJECT, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
+  for (const ranges of NUMBERS) {
+    for (const subject of SUBJECTS) meters.push(start(ucx, subject, ranges));
+  }
+  process.stderr.write(`Caching up to ${MOST.toLocaleString('en-US')} ranges ...\n`);
+  const hits = await inTurn(meters, 'hit');
+  const most = meters.filter(({ subject, ranges }) => subject !== 'buffer' && ranges === MOST);
+  const churn = await inTurn(most, 'churn');
+  const bytes = await most.find(({ subject }) => subject === 'address')!.ask('bytes');
+  const result: Result = {
+    ...here(),
+    name: 'hit',
+    monitor: 'null (mapped page, never moves)',
+    registrar: 'null',
+    unit: 'ns of CPU time, median; the spread is half of the range between the quartiles, in % of the median',
+    rows: [
+      ...NUMBERS.map((ranges, i) => row('hit', ranges, hits, i)),
+      row('insert + evict', MOST, churn),
+      { what: 'idle registration, bytes', ranges: MOST, address: Math.round(bytes) },
+    ],
+  };
+  const path = save(result);
+  console.log(options.json ? JSON.stringify(result) : render(result, path));
+} finally {
+  for (const meter of meters) meter.end();
+  rmSync(folder, { recursive: true });
+}
+
+function start(ucx: string, subject: Subject, ranges: number): Meter {
+  const numbers = [ranges, BYTES, OPERATIONS].map(String);
+  const program = join(PROJECT, 'dist', 'bench', 'hit', 'cache.js');
+  const child =
+    subject === 'ucx'
+      ? spawn(ucx, numbers, { stdio: ['pipe', 'pipe', 'inherit'] })
+      : spawn(process.execPath, ['--expose-gc', program, subject, ...numbers], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    subject,
+    ranges,
+    ask: async (command) => {
+      child.stdin.write(`${command}\n`);
+      const answer = await lines.next();
+      if (answer.done)
+        throw new Error(`the process that measures ${subject} with ${ranges} ranges ended early`);
+      return Number(answer.value);
+    },
+    end: () => {
+      child.kill();
+    },
+  };
+}
+
+/** The numbers of each meter, one for each round. */
+async function inTurn(asked: readonly Meter[], command: string): Promise<Map<Meter, number[]>> {
+  const answers = new Map(asked.map((meter) => [meter, [] as number[]]));
+  for (let round = -WARM_UP; round < ROUNDS; round++) {
+    for (const meter of asked) {
+      const answer = await meter.ask(command);
+      if (round >= 0) answers.get(meter)!.push(answer);
+    }
+    if (round >= 0) process.stderr.write(`${command}, round ${round + 1} of ${ROUNDS}\n`);
+  }
+  return answers;
+}
+
+function row(
+  what: string,
+  ranges: number,
+  measured: Map<Meter, number[]>,
+  target?: number,
+): Result['rows'][number] {
+  const cells: Result['rows'][number] = { what, ranges };
+  const samples = (subject: Subject): number[] | undefined =>
+    [...measured].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
+  const ucx = median(samples('ucx')!);
+  for (const subject of SUBJECTS) {
+    const own = samples(subject);
+    if (own === undefined) continue;
+    cells[subject] = round(median(own), 1);
+    cells[`${subject} ±%`] = Math.round((100 * spread(own)) / median(own));
+    if (subject === 'ucx' || target === undefined) continue;
+    cells[`${subject}/ucx`] = round(median(own) / ucx, 2);
+    cells[`${subject} target`] = TARGETS[subject][target];
+  }
+  return cells;
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+/** Half of the range between the quartiles. */
+function spread(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const quarter = Math.floor(sorted.length / 4);
+  return (sorted[sorted.length - 1 - quarter] - sorted[quarter]) / 2;
+}
+
+function render({ rows, where, kernel }: Result, path: string): string {
+  const [churn, bytes] = rows.slice(NUMBERS.length);
+  return [
+    `acquire + release of cached 16 KiB ranges in random order, ns of CPU time (${where}, Linux ${kernel}; median of ${ROUNDS})`,
+    'ucx: libucs get + put; address: acquireRange; buffer: acquire(Buffer); no registrar, no monitor in any',
+    '',
+    table(rows.slice(0, NUMBERS.length)),
+    '',
+    `insert + evict, 1,000,000 ranges:   ${churn['address']} ns (at most ${TARGET_CHURN}; UCX ${churn['ucx']})`,
+    `an idle registration:               ${bytes['address']} bytes (at most ${TARGET_BYTES})`,
+    '',
+    `saved as ${path}`,
+  ].join('\n');
+}

@@ -1,0 +1,90 @@
+// What our cache costs, with a registrar and a monitor that do nothing. Speaks as ucx.c does, and knows one command
+// more: `bytes`, the memory of the process for each idle registration.
+//
+// node --expose-gc cache.js address|buffer RANGES BYTES OPERATIONS
+import { createInterface } from 'node:readline';
+import koffi from 'koffi';
+import { RegistrationCache } from '../../src/cache/cache.js';
+import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../../src/system/libc.js';
+import { map } from '../../src/system/mapping.js';
+import { nullMonitor, nullRegistrar } from './null.js';
+
+const [by, ...numbers] = process.argv.slice(2);
+const [ranges, bytes, operations] = numbers.map(Number);
+
+// Twice as many ranges as are cached; nobody reads or writes them.
+const memory = map(2 * ranges * bytes, {
+  prot: PROT_NONE,
+  flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+});
+const picks = randomPicks();
+// Each with an ArrayBuffer of its own, as Buffer.alloc makes them.
+const buffers = by === 'buffer' ? Array.from({ length: ranges }, (_, index) => bufferAt(index)) : [];
+const before = bytesInUse();
+const cache = new RegistrationCache({
+  monitor: nullMonitor(),
+  registrar: nullRegistrar,
+  maxRegistrations: ranges,
+});
+for (let index = 0; index < ranges; index++) cache.acquireRange(memory + index * bytes, bytes).release();
+const bytesEach = (bytesInUse() - before) / ranges;
+
+function bufferAt(index: number): Buffer {
+  return Buffer.from(koffi.view(BigInt(memory + index * bytes), bytes));
+}
+
+/** The same as in ucx.c: xorshift32. */
+function randomPicks(): Uint32Array {
+  const picked = new Uint32Array(operations);
+  let random = 2463534242;
+  for (let i = 0; i < operations; i++) {
+    random ^= random << 13;
+    random ^= random >>> 17;
+    random ^= random << 5;
+    picked[i] = (random >>> 0) % ranges;
+  }
+  return picked;
+}
+
+function bytesInUse(): number {
+  globalThis.gc!();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+function hitByAddress(): void {
+  const [first, step] = [memory, bytes];
+  for (let i = 0; i < picks.length; i++) cache.acquireRange(first + picks[i] * step, step).release();
+}
+
+function hitByBuffer(): void {
+  for (let i = 0; i < picks.length; i++) cache.acquire(buffers[picks[i]]).release();
+}
+
+const some = operations / 5;
+let next = ranges;
+/** Twice as many ranges as the cache may hold, one after the other: none is there when its turn comes. */
+function churn(): void {
+  for (let i = 0; i < some; i++) {
+    cache.acquireRange(memory + next * bytes, bytes).release();
+    next = next + 1 === 2 * ranges ? 0 : next + 1;
+  }
+}
+
+/** Of the process's CPU time, so that what else the machine does counts for less. */
+function nanosecondsEach(work: () => void, operations: number): number {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return ((user + system) * 1000) / operations;
+}
+
+const commands: Record<string, () => number> = {
+  hit: () => nanosecondsEach(by === 'buffer' ? hitByBuffer : hitByAddress, operations),
+  churn: () => nanosecondsEach(churn, some),
+  bytes: () => bytesEach,
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  process.stdout.write(`${commands[line]().toFixed(3)}\n`);
+}

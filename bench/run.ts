@@ -1,0 +1,40 @@
+// npm run bench -- [NAME] [ARGUMENT...]: runs one benchmark, or all, each where what it measures is.
+import { fileURLToPath } from 'node:url';
+import { endWithCaller } from '../native/vm/ending.js';
+import { reportFailure } from '../native/vm/errors.js';
+import { defaultOptions } from '../native/vm/options.js';
+import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+
+type Run = (argv: readonly string[]) => Promise<number>;
+
+const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
+
+/** Needs no device, but UCX to compare with. */
+const besideUcx: Run = async (argv) => {
+  const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
+  const status = await runHere([process.execPath, setUp, 'ucx']);
+  return status === 0 ? runHere(argv) : status;
+};
+
+/** The benchmarks, by name, and where they run; each is a program of its own. */
+const BENCHES: ReadonlyMap<string, Run> = new Map([
+  ['kernel', withDevice],
+  ['hit', besideUcx],
+]);
+
+const [name, ...args] = process.argv.slice(2) as [string?, ...string[]];
+endWithCaller();
+if (name !== undefined && !BENCHES.has(name)) {
+  process.stderr.write(`npm run bench -- NAME, where NAME is one of: ${[...BENCHES.keys()].join(', ')}\n`);
+  process.exit(2);
+}
+try {
+  for (const [bench, run] of BENCHES) {
+    if (name !== undefined && bench !== name) continue;
+    const program = fileURLToPath(new URL(`./${bench}.js`, import.meta.url));
+    const status = await run([process.execPath, program, ...args]);
+    if (status !== 0) process.exitCode = status;
+  }
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}

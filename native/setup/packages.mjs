@@ -1,0 +1,121 @@
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './run.mjs';
+import { SetupError, step } from './step.mjs';
+
+/** What programs that use an RDMA device need. */
+const LIBRARIES = [
+  { name: 'libibverbs1', present: () => hasLibrary('libibverbs.so.1') },
+  { name: 'ibverbs-providers', present: () => existsSync('/etc/libibverbs.d/rxe.driver') },
+];
+
+/** For the plain C clients of the driver and of UCX, in tests and benchmarks. */
+const C_COMPILER = [
+  { name: 'gcc-12', present: () => hasProgram('gcc-12') },
+  { name: 'libc6-dev', present: () => existsSync('/usr/include/stdio.h') },
+];
+
+/** What fetching and unpacking a kernel, building the driver for it and running the virtual machine need. */
+const MACHINE = [
+  { name: 'qemu-system-x86', present: () => hasProgram('qemu-system-x86_64') },
+  { name: 'iproute2', present: () => hasProgram('rdma') },
+  ...C_COMPILER,
+  { name: 'make', present: () => hasProgram('make') },
+  { name: 'xz-utils', present: () => hasProgram('xz') },
+  // Programs of linux-kbuild are linked with these two.
+  { name: 'libelf1', present: () => hasLibrary('libelf.so.1') },
+  { name: 'libssl3', present: () => hasLibrary('libssl.so.3') },
+];
+
+/** What building a kernel from the distribution's source needs besides, and making and applying patches of it. */
+const KERNEL_BUILD = [
+  { name: 'gcc', present: () => hasProgram('gcc') },
+  { name: 'bc', present: () => hasProgram('bc') },
+  { name: 'bison', present: () => hasProgram('bison') },
+  { name: 'flex', present: () => hasProgram('flex') },
+  { name: 'libelf-dev', present: () => existsSync('/usr/include/libelf.h') },
+  { name: 'perl', present: () => hasProgram('perl') },
+  { name: 'git', present: () => hasProgram('git') },
+  { name: 'patch', present: () => hasProgram('patch') },
+];
+
+/** What building the driver's C clients for 32 bits needs, and comparing our layout of verbs.h with a compiler's. */
+const CLIENTS = [
+  { name: 'gcc-12-multilib', present: () => existsSync('/usr/lib32/libc.so.6') },
+  { name: 'libibverbs-dev', present: () => existsSync('/usr/include/infiniband/verbs.h') },
+];
+
+/** What measuring beside UCX needs. */
+const UCX = [
+  ...C_COMPILER,
+  { name: 'libucx-dev', present: () => existsSync('/usr/include/ucs/memory/rcache.h') },
+];
+
+/** Installs the distribution's packages that are missing, or says how and stops when this user may not. */
+export function providePackages({ machine, kernelBuild = false, clients = false, ucx = false }) {
+  const wanted = new Set([
+    ...LIBRARIES,
+    ...(machine ? MACHINE : []),
+    ...(kernelBuild ? KERNEL_BUILD : []),
+    ...(clients ? CLIENTS : []),
+    ...(ucx ? UCX : []),
+  ]);
+  const missing = [...wanted].filter((one) => !one.present()).map(({ name }) => name);
+  if (missing.length === 0) return;
+  if (!hasProgram('apt-get')) {
+    throw new SetupError(
+      `missing: ${missing.join(', ')} (names of Debian packages), and there is no apt-get to get them; ` +
+        'install what they hold, then try again',
+    );
+  }
+  const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+  if (process.getuid() !== 0) {
+    throw new SetupError(
+      `packages of the distribution are missing; run this, then try again:\n\n  sudo apt-get update && sudo ${install}\n`,
+    );
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const update = () =>
+    step('Fetching the package lists (apt-get update)', () => run('apt-get', ['-q', 'update'], { env }));
+  const tryInstall = () =>
+    step(`Installing ${missing.join(' ')}`, () => run('apt-get', install.split(' ').slice(1), { env }));
+  if (!hasPackageLists()) {
+    update();
+    tryInstall();
+    return;
+  }
+  try {
+    tryInstall();
+  } catch {
+    // Lists from yesterday name versions that the archive has replaced today.
+    update();
+    tryInstall();
+  }
+}
+
+function hasProgram(name) {
+  const folders = [...(process.env.PATH ?? '').split(':').filter(Boolean), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function hasLibrary(name) {
+  const triplet = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' }[process.arch] ?? '';
+  return [`/usr/lib/${triplet}`, `/lib/${triplet}`, '/usr/lib64', '/usr/lib', '/usr/local/lib'].some(
+    (folder) => existsSync(join(folder, name)),
+  );
+}
+
+function hasPackageLists() {
+  try {
+    return readdirSync('/var/lib/apt/lists').some((name) => name.includes('_Packages'));
+  } catch {
+    return false;
+  }
+}

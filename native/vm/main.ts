@@ -1,0 +1,19 @@
+import { endWithCaller } from './ending.js';
+import { parseCommandLine, USAGE } from './options.js';
+import { reportFailure } from './errors.js';
+import { runInVm } from './run-in-vm.js';
+
+endWithCaller();
+try {
+  const { help, options, command } = parseCommandLine(process.argv.slice(2));
+  if (help) {
+    process.stdout.write(USAGE);
+  } else if (command.length === 0) {
+    process.stderr.write(USAGE);
+    process.exitCode = 2;
+  } else {
+    process.exitCode = await runInVm(command, options);
+  }
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}

@@ -1,0 +1,134 @@
+import { pageCeil, pageFloor } from '../memory/pages.js';
+import type { MemoryMonitor } from '../monitor/monitor.js';
+import type { Registrar } from './registrar.js';
+import type { Entry } from './registration.js';
+import type { Slots } from './slots.js';
+import type { Statistics } from './statistics.js';
+
+/** Bytes that a registration pins: whole pages, also where it covers only a part of them. */
+export const pinnedBytes = (entry: Entry): number => pageCeil(entry.end) - pageFloor(entry.start);
+
+/**
+ * Registrations on their way out: out of lookup and idle. What a drain finds may be a hundred thousand of them, at tens
+ * of microseconds each, so it is done in turns of the event loop. They count against the limits until they are gone.
+ */
+export class Deregistration {
+  readonly #monitor: MemoryMonitor;
+  readonly #registrar: Registrar;
+  readonly #slots: Slots;
+  readonly #statistics: Statistics;
+  /** Milliseconds. */
+  readonly #turnLength: number;
+  #waiting: Entry[] = [];
+  /** What the device would not let go of: tried again with every miss and flush, never forgotten. */
+  #stuck: Entry[] = [];
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor(
+    monitor: MemoryMonitor,
+    registrar: Registrar,
+    slots: Slots,
+    statistics: Statistics,
+    turnLength: number,
+  ) {
+    this.#monitor = monitor;
+    this.#registrar = registrar;
+    this.#slots = slots;
+    this.#statistics = statistics;
+    this.#turnLength = turnLength;
+  }
+
+  /** To be let go of soon: by the next run, or in a turn of the event loop. */
+  add(entry: Entry): void {
+    this.#waiting.push(entry);
+  }
+
+  /** How many the device refused to let go of. */
+  get stuck(): number {
+    return this.#stuck.length;
+  }
+
+  /** Unwatch and unpin all that waits. */
+  run(): void {
+    for (let entry = this.#waiting.pop(); entry !== undefined; entry = this.#waiting.pop()) this.letGo(entry);
+    this.#keepTurns();
+  }
+
+  /** Let go of one that waits; false when none does. */
+  runOne(): boolean {
+    const entry = this.#waiting.pop();
+    if (entry === undefined) return false;
+    this.letGo(entry);
+    return true;
+  }
+
+  /** The same as {@link run} for a few milliseconds; the event loop sees to the rest. */
+  runBriefly(): void {
+    if (this.#waiting.length === 0) return;
+    const end = performance.now() + this.#turnLength;
+    while (this.runOne() && performance.now() < end);
+    this.#keepTurns();
+  }
+
+  retryStuck(): void {
+    const stuck = this.#stuck;
+    if (stuck.length === 0) return;
+    this.#stuck = [];
+    for (const entry of stuck) this.letGo(entry);
+  }
+
+  #keepTurns(): void {
+    if (this.#waiting.length === 0) {
+      clearImmediate(this.#turn);
+      this.#turn = undefined;
+    } else {
+      this.#turn ??= setImmediate(() => {
+        this.#turn = undefined;
+        this.runBriefly();
+      }).unref();
+    }
+  }
+
+  /** Unwatch and unpin an entry at once. */
+  letGo(entry: Entry): void {
+    // Neither waits for the other: memory must not stay pinned because its watch cannot be taken back.
+    const unwatched = this.#tryTo(() => {
+      this.unwatch(entry);
+    });
+    const deregistered = this.#tryTo(() => {
+      this.#deregister(entry);
+    });
+    if (unwatched && deregistered) {
+      this.#slots.free(entry);
+      entry.gone();
+    } else this.#stuck.push(entry);
+  }
+
+  #tryTo(attempt: () => void): boolean {
+    try {
+      attempt();
+      return true;
+    } catch {
+      this.#statistics.deregistrationFailures++;
+      return false;
+    }
+  }
+
+  #deregister(entry: Entry): void {
+    if (!entry.registered) return;
+    const before = performance.now();
+    this.#registrar.deregister(entry.region);
+    entry.registered = false;
+    this.#statistics.deregistrationMicroseconds += (performance.now() - before) * 1000;
+    this.#statistics.deregistrations++;
+    this.#statistics.registered--;
+    this.#statistics.pinnedBytes -= pinnedBytes(entry);
+  }
+
+  /** Take the watch back. It stays a watch when that fails. */
+  unwatch(entry: Entry): void {
+    if (!entry.watched) return;
+    this.#monitor.unwatch(entry.cookie);
+    entry.watched = false;
+  }
+}

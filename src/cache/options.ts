@@ -1,0 +1,122 @@
+import { regcacheError } from '../errors.js';
+import type { MemoryMonitor } from '../monitor/monitor.js';
+import type { PageWitness } from '../memory/page-witness.js';
+import type { Registrar } from './registrar.js';
+
+/** Limits and habits of a cache. */
+export interface CacheLimits {
+  /**
+   * Most registrations at a time; more only as long as they are in use. A device has a limit of its own (`max_mr`).
+   * @default 65536
+   */
+  maxRegistrations?: number;
+  /**
+   * Most bytes pinned at a time; more only as long as they are in use.
+   * @default Infinity
+   */
+  maxPinnedBytes?: number;
+  /**
+   * Keep registrations with remote rights when they are idle. A peer that knows an rkey can then reach the memory
+   * until it is unmapped or the registration evicted.
+   * @default false
+   */
+  keepRemote?: boolean;
+  /**
+   * Register an overlap or a neighbour of idle registrations together with them, as one. Fewer and larger
+   * registrations, but memory is unpinned only when all of it goes.
+   * @default false
+   */
+  merge?: boolean;
+  /**
+   * Longest time, in milliseconds, that an acquire or an event spends deregistering what went stale; the rest follows
+   * in turns of the event loop. Infinity: all at once.
+   * @default 5
+   */
+  deregisterFor?: number;
+  /**
+   * Drain from the event loop too, so that memory unmapped while the cache is idle is unpinned soon.
+   * @default true
+   */
+  eagerDrain?: boolean;
+}
+
+export interface CacheOptions extends CacheLimits {
+  /** Closed together with the last cache on it. */
+  monitor: MemoryMonitor;
+  registrar: Registrar;
+  /**
+   * Checks at each acquire that the pages are still the pinned ones, and throws ERR_STALE_REGISTRATION otherwise. Slow;
+   * for tests of the cache, its monitor and the kernel.
+   */
+  witness?: PageWitness;
+}
+
+/** The limits that can be changed while a cache is open. */
+export type ChangeableLimits = Pick<CacheLimits, 'maxRegistrations' | 'maxPinnedBytes'>;
+
+const DEFAULTS = {
+  maxRegistrations: 65_536,
+  maxPinnedBytes: Infinity,
+  keepRemote: false,
+  merge: false,
+  deregisterFor: 5,
+  eagerDrain: true,
+} as const satisfies Required<CacheLimits>;
+
+const KNOWN = new Set([...Object.keys(DEFAULTS), 'monitor', 'registrar', 'witness']);
+
+/** Options with nothing left out, but for those that have no default. */
+export type CheckedOptions = Required<Omit<CacheOptions, 'witness'>> & Pick<CacheOptions, 'witness'>;
+
+/**
+ * Fill in what was left out.
+ * @throws ERR_INVALID_OPTION for unknown names and values out of range
+ */
+export function checkOptions(options: CacheOptions): CheckedOptions {
+  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
+    throw regcacheError('ERR_INVALID_OPTION', 'options are an object');
+  }
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) refuse(name, `is unknown; there are ${[...KNOWN].join(', ')}`);
+  }
+  const checked: CheckedOptions = { ...DEFAULTS, ...definedOnly(options) };
+  checkObject('monitor', checked.monitor);
+  checkObject('registrar', checked.registrar);
+  if (checked.witness !== undefined) checkObject('witness', checked.witness);
+  checkLimits(checked);
+  if (!(typeof checked.deregisterFor === 'number' && checked.deregisterFor >= 0))
+    refuse('deregisterFor', `is a number of milliseconds, not ${String(checked.deregisterFor)}`);
+  checkBoolean('keepRemote', checked.keepRemote);
+  checkBoolean('merge', checked.merge);
+  checkBoolean('eagerDrain', checked.eagerDrain);
+  return checked;
+}
+
+/** @throws ERR_INVALID_OPTION */
+export function checkLimits({ maxRegistrations, maxPinnedBytes }: Required<ChangeableLimits>): void {
+  checkLimit('maxRegistrations', maxRegistrations, 1);
+  checkLimit('maxPinnedBytes', maxPinnedBytes, 1);
+}
+
+function definedOnly(options: CacheOptions): CacheOptions {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as unknown as CacheOptions;
+}
+
+function checkObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(name, 'is missing');
+}
+
+function checkLimit(name: string, value: unknown, least: number): void {
+  if (value === Infinity || (Number.isSafeInteger(value) && (value as number) >= least)) return;
+  refuse(name, `is a whole number from ${least} on, or Infinity, not ${String(value)}`);
+}
+
+function checkBoolean(name: string, value: unknown): void {
+  if (typeof value !== 'boolean') refuse(name, `is true or false, not ${String(value)}`);
+}
+
+function refuse(name: string, why: string): never {
+  throw regcacheError('ERR_INVALID_OPTION', `option ${name} ${why}`);
+}

@@ -1,0 +1,34 @@
+export { Access } from './access.js';
+export { ERROR_CODES, RegcacheError, type ErrorCode } from './errors.js';
+
+export { createCache, type CreateCacheOptions } from './create-cache.js';
+export { RegistrationCache, type Target, type WaitOptions } from './cache/cache.js';
+export type { CacheEvents, RegistrationInfo, RetireReason } from './cache/events.js';
+export type { CacheLimits, CacheOptions, ChangeableLimits } from './cache/options.js';
+export type { PageWitness } from './memory/page-witness.js';
+export type { Registrar } from './cache/registrar.js';
+export type { Registration } from './cache/registration.js';
+export type { SizeClass, Statistics } from './cache/statistics.js';
+
+export { allocatePageAligned, type AllocateOptions } from './memory/allocate.js';
+export { addressOf, type Memory, type WebAssemblyMemory } from './memory/locate.js';
+
+export type { DrainSink, MemoryMonitor } from './monitor/monitor.js';
+export { UmmunotifyMonitor } from './monitor/ummunotify.js';
+
+export { CompletionQueue, type CompletionQueueOptions } from './verbs/completion-queue.js';
+export { Context, type DeviceAttributes, type PortAttributes } from './verbs/context.js';
+export { listDevices, openDevice, type Device } from './verbs/device.js';
+export { MemoryRegion } from './verbs/memory-region.js';
+export { ProtectionDomain } from './verbs/protection-domain.js';
+export {
+  QueuePair,
+  type ConnectOptions,
+  type InitOptions,
+  type QueuePairOptions,
+  type QueuePairState,
+} from './verbs/queue-pair.js';
+export type { QueuePairEndpoint } from './verbs/queue-pair-endpoint.js';
+export { IbverbsRegistrar } from './verbs/registrar.js';
+export { completionError, type CompletionStatus, type WorkCompletion } from './verbs/work-completion.js';
+export { ReceiveRequests, SendFlag, SendRequests } from './verbs/work-request.js';

@@ -1,0 +1,52 @@
+import { systemError, regcacheError } from '../errors.js';
+import { E, errno, madvise, MADV_POPULATE_READ, MADV_POPULATE_WRITE } from '../system/libc.js';
+
+/**
+ * Fault pages in before they are watched and pinned, so that pinning itself need not copy zero pages or pages
+ * shared with a forked child: such a copy changes the mapping and would report the very range being registered
+ * (the copy-on-write row of the driver's event table; madvise(2), Linux 5.14).
+ *
+ * @param start first byte, page aligned
+ * @param length bytes, whole pages
+ * @param write whether the device will write to it
+ * @throws ERR_NOT_MAPPED, ERR_READ_ONLY_MEMORY, or the system's own error (ENOMEM with everything mapped: no memory)
+ */
+export function prefault(start: number, length: number, write: boolean): void {
+  if (madvise(start, length, MADV_POPULATE_WRITE) === 0) return;
+  // EINVAL: the mapping cannot be written, or the kernel is older than 5.14 and does not know the advice.
+  const written = errno();
+  if (written === E.EINVAL) {
+    if (madvise(start, length, MADV_POPULATE_READ) === 0) {
+      if (!write) return;
+      throw regcacheError(
+        'ERR_READ_ONLY_MEMORY',
+        'the memory is mapped read-only; acquire it with read access (Access.NONE) or make it writable',
+        { errno: E.EACCES, syscall: 'madvise', address: start, length },
+      );
+    }
+    if (errno() === E.EINVAL && !knowsPopulate()) return;
+  }
+  throw failure(errno(), start, length);
+}
+
+function failure(error: number, start: number, length: number): Error {
+  const details = { syscall: 'madvise', address: start, length };
+  if (error === E.ENOMEM || error === E.EFAULT || error === E.EINVAL) {
+    const why =
+      error === E.ENOMEM
+        ? 'part of the range is not mapped in this process (or the system is out of memory)'
+        : error === E.EFAULT
+          ? 'part of the range lies past the end of its file'
+          : 'part of the range is not in the address space, or cannot be pinned (PROT_NONE, device memory)';
+    return regcacheError('ERR_NOT_MAPPED', why, { ...details, errno: error });
+  }
+  return systemError(error, 'madvise', undefined, details);
+}
+
+let populateKnown: boolean | undefined;
+
+/** A length of zero succeeds for every advice that the kernel knows. */
+function knowsPopulate(): boolean {
+  populateKnown ??= madvise(0, 0, MADV_POPULATE_READ) === 0;
+  return populateKnown;
+}

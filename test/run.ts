@@ -1,0 +1,97 @@
+// npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
+// virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
+// Usage: npm test -- [--only lint|unit|system|vm|client|numa]... [--kernel 6.1|6.12] [--grep PATTERN]
+import { parseArgs } from 'node:util';
+import { endWithCaller } from '../native/vm/ending.js';
+import { defaultOptions } from '../native/vm/options.js';
+import { prepareVm } from '../native/vm/run-in-vm.js';
+import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { runMocha } from './driver/mocha-suite.js';
+import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
+import { runStaticChecks } from './driver/static-checks.js';
+
+const USUAL = ['lint', 'unit', 'system', 'vm'] as const;
+/** Those that take long are run when they are asked for. */
+const PARTS = [...USUAL, 'client', 'numa'] as const;
+type Part = (typeof PARTS)[number];
+
+const TITLES: Record<Part, string> = {
+  lint: 'lint: types, eslint, prettier (half a minute)',
+  unit: 'unit: what runs anywhere',
+  system:
+    'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
+  vm: 'vm: the runner of the virtual machine (several boots)',
+  client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
+  numa: 'numa: automatic NUMA balancing, on two nodes',
+};
+
+interface TestOptions {
+  readonly parts: readonly Part[];
+  readonly kernel: string | undefined;
+  readonly grep: string | undefined;
+}
+
+function parseOptions(): TestOptions {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      kernel: { type: 'string' },
+      grep: { type: 'string' },
+    },
+  });
+  const only = values.only?.flatMap((list) => list.split(','));
+  const unknown = only?.find((name) => !(PARTS as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new Error(`--only takes ${PARTS.join(', ')}, not '${unknown}'`);
+  const parts: readonly Part[] = only
+    ? PARTS.filter((part) => only.includes(part))
+    : USUAL.filter((part) => part !== 'lint' || values.grep === undefined);
+  return { parts, kernel: values.kernel, grep: values.grep };
+}
+
+/** The virtual machine has the driver and a device: a test that did without them there has failed. */
+function mustHaveDevice(outcome: Outcome): Outcome {
+  const lacks = outcome.needs === 'ummunotify' || outcome.needs === 'rdma-device';
+  if (!lacks || hasDevice()) return outcome;
+  return failed(`${outcome.name} (no ${outcome.needs} in the virtual machine)`);
+}
+
+async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outcome[]> {
+  switch (part) {
+    case 'lint':
+      return runStaticChecks();
+    case 'unit':
+      return runMocha(part, runHere, grep);
+    case 'system':
+    case 'client':
+    case 'numa': {
+      const options = { ...defaultOptions(kernel), ...(part === 'numa' ? { nodes: 2 } : {}) };
+      const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);
+      return ran.map(mustHaveDevice);
+    }
+    case 'vm':
+      return hasDevice()
+        ? [skipped('vm', 'the virtual machine, which is not used where there is a device')]
+        : runMocha(part, runHere, grep);
+  }
+}
+
+endWithCaller();
+const outcomes: Outcome[] = [];
+try {
+  const options = parseOptions();
+  const { kernel } = defaultOptions(options.kernel);
+  if (!hasDevice() && options.parts.some((part) => part !== 'lint' && part !== 'unit'))
+    await prepareVm(kernel);
+  const start = performance.now();
+  for (const part of options.parts) {
+    process.stdout.write(`\n== ${TITLES[part]}\n`);
+    outcomes.push(...(await runPart(part, options)));
+  }
+  process.stdout.write(`\nTook ${((performance.now() - start) / 1000).toFixed(0)} s.\n`);
+  if (outcomes.length === 0) outcomes.push(failed('no test was run'));
+} catch (error) {
+  process.stderr.write(`npm test: ${error instanceof Error ? error.message : String(error)}\n`);
+  outcomes.push(failed('the test run itself'));
+}
+process.stdout.write(summary(outcomes));
+process.exitCode = outcomes.some(({ kind }) => kind === 'failed') ? 1 : 0;

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import type { DrainSink } from '../../src/monitor/monitor.js';
+import { Feature } from '../../src/monitor/ummunotify-abi.js';
+import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
+import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
+import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { requireStack } from './stack.js';
+
+const PAGES = 400;
+
+/** Descriptors and mappings of the device in this process. */
+function held(): { files: number; mappings: number } {
+  const targets = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  return {
+    files: targets.filter((target) => target === '/dev/ummunotify').length,
+    mappings: readFileSync('/proc/self/maps', 'latin1').split('/dev/ummunotify').length - 1,
+  };
+}
+
+describe('monitor: ummunotify', () => {
+  requireStack();
+
+  let memory: number;
+  const page = (n: number): number => memory + n * PAGE_SIZE;
+  const zap = (first: number, pages = 1): void => {
+    bytesAt(page(first), pages * PAGE_SIZE).fill(1);
+    assert.equal(madvise(page(first), pages * PAGE_SIZE, MADV_DONTNEED), 0);
+  };
+
+  before(() => {
+    memory = map(PAGES * PAGE_SIZE);
+  });
+
+  after(() => {
+    unmap(memory, PAGES * PAGE_SIZE);
+  });
+
+  /** A sink that stops watching what is reported, as the cache does. */
+  function collector(monitor: UmmunotifyMonitor, afterEvent = (): void => undefined) {
+    const seen: number[] = [];
+    const drainedTo: number[] = [];
+    const sink: DrainSink = {
+      invalidated(cookie) {
+        seen.push(cookie);
+        monitor.unwatch(cookie);
+        afterEvent();
+      },
+      drainedTo: (low) => drainedTo.push(low),
+    };
+    return { sink, seen, drainedTo };
+  }
+
+  for (const [name, features] of [
+    ['the original interface', 0],
+    ['all extensions', Feature.GENERATION | Feature.BATCH | Feature.TRANSLATION],
+  ] as const) {
+    describe(`with ${name}`, () => {
+      it('drains to the value of LAST, not to where the counter has moved meanwhile', () => {
+        using monitor = new UmmunotifyMonitor({ features });
+        monitor.watch(page(0), page(1), 1, 1);
+        monitor.watch(page(2), page(3), 2, 2);
+        const first = collector(monitor, () => {
+          zap(2);
+        });
+        zap(0);
+        monitor.drain(first.sink);
+        assert.deepEqual([first.seen, first.drainedTo, monitor.counter[0]], [[1], [1], 2]);
+        const second = collector(monitor);
+        monitor.drain(second.sink);
+        assert.deepEqual([second.seen, second.drainedTo], [[2], [2]]);
+      });
+
+      it('reports all in one drain, also when they fill several reads', () => {
+        using monitor = new UmmunotifyMonitor({ features });
+        for (let n = 0; n < PAGES; n++) monitor.watch(page(n), page(n + 1), n, n);
+        zap(0, PAGES);
+        const { sink, seen, drainedTo } = collector(monitor);
+        monitor.drain(sink);
+        assert.deepEqual(
+          seen.sort((a, b) => a - b),
+          Array.from({ length: PAGES }, (_, n) => n),
+        );
+        assert.deepEqual(drainedTo, [1]);
+      });
+
+      it('has stopped watching, at the driver, what was unwatched in a drain', () => {
+        using monitor = new UmmunotifyMonitor({ features });
+        for (let n = 0; n < 10; n++) monitor.watch(page(n), page(n + 1), n, n);
+        zap(0, 10);
+        monitor.drain(collector(monitor).sink);
+        zap(0, 10);
+        assert.equal(monitor.counter[0], 1, 'nothing is watched, so nothing is counted');
+        monitor.watch(page(0), page(1), 0, 0);
+      });
+    });
+  }
+
+  it('gives back its file and its mappings, and shows zero in views of them', () => {
+    const before = held();
+    const monitors = Array.from({ length: 20 }, () => new UmmunotifyMonitor());
+    const views = monitors.map(({ counter }) => counter);
+    assert.equal(held().files, before.files + 20);
+    for (const monitor of monitors) {
+      monitor.whenPending(() => undefined);
+      monitor.close();
+      monitor.close();
+    }
+    assert.deepEqual(held(), before);
+    // A read through a view that somebody kept must not kill the process.
+    assert.ok(views.every((view) => view[0] === 0));
+    assert.throws(
+      () => {
+        monitors[0].unwatch(1);
+      },
+      { code: 'ERR_CLOSED' },
+    );
+  });
+
+  it('is not inherited by a program that is started', () => {
+    using monitor = new UmmunotifyMonitor();
+    assert.equal(monitor.counter[0], 0);
+    const { stdout } = spawnSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });
+    assert.ok(stdout.includes('->'));
+    assert.ok(!stdout.includes('ummunotify'));
+  });
+});

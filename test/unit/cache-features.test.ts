@@ -1,0 +1,587 @@
+import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { constants } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Access } from '../../src/access.js';
+import { CHANNELS, type RetireReason } from '../../src/cache/events.js';
+import type { PageWitness } from '../../src/memory/page-witness.js';
+import { systemError } from '../../src/errors.js';
+import { PAGE_SIZE } from '../../src/system/libc.js';
+import { at, modelled } from './cache-fixture.js';
+
+const REMOTE = Access.LOCAL_WRITE | Access.REMOTE_WRITE;
+const range = (first: number, end: number) => ({ address: at(first), length: at(end) - at(first) });
+
+/** Whether a promise has settled by now. */
+async function settled(promise: Promise<unknown>): Promise<boolean> {
+  await turn();
+  const pending = Symbol('pending');
+  return (await Promise.race([promise, Promise.resolve(pending)])) !== pending;
+}
+
+describe('cache: invalidate', () => {
+  it('put_and_invalidate: settles after the last release, and hands out the old one no more', async () => {
+    const { cache, registrar, pages, assertNothingLeft } = modelled();
+    const [held, again] = [pages(0, 4), pages(1, 2)];
+    assert.equal(again, held);
+    const done = cache.invalidate(range(2, 3));
+    assert.notEqual(pages(0, 4).lkey, held.lkey);
+    assert.equal(held.stale, false, 'its pages are still the right ones');
+    held.release();
+    assert.equal(await settled(done), false);
+    again.release();
+    await done;
+    assert.equal(registrar.pinned.size, 1);
+    for (const { address } of cache.registrations()) assert.equal(address, at(0));
+    pages(0, 4).release();
+    cache.registrations();
+    assert.throws(assertNothingLeft);
+  });
+
+  it('takes all that overlap, of all rights, and no neighbour', async () => {
+    const { cache, pages } = modelled({ keepRemote: true });
+    pages(0, 2).release();
+    pages(1, 3).release();
+    pages(3, 4).release();
+    pages(2, 3, Access.NONE).release();
+    cache.acquireRange(at(2) + 100, 10, REMOTE).release();
+    cache.acquireRange(at(2) - 100, 100, REMOTE).release();
+    await cache.invalidate({ address: at(2) + 50, length: 100 });
+    assert.deepEqual(
+      cache.registrations().map(({ address, length }) => [address, length]),
+      [
+        [at(0), 2 * PAGE_SIZE],
+        [at(2) - 100, 100],
+        [at(3), PAGE_SIZE],
+      ],
+    );
+  });
+
+  it('waits for what the device will not deregister', async () => {
+    const { cache, registrar, pages } = modelled();
+    pages(0, 1).release();
+    registrar.beforeDeregister = () => {
+      throw systemError(constants.errno.EBUSY, 'ibv_dereg_mr');
+    };
+    const done = cache.invalidate(range(0, 1));
+    assert.equal(await settled(done), false);
+    registrar.beforeDeregister = undefined;
+    cache.flush();
+    await done;
+  });
+
+  it('waits for one that was retired before, and not for one that is gone', async () => {
+    const { cache, pages } = modelled();
+    const held = pages(0, 1);
+    cache.flush();
+    const done = cache.invalidate(range(0, 1));
+    assert.equal(await settled(done), false);
+    held.release();
+    await done;
+    const once = cache.acquireUncached(range(0, 1));
+    const again = cache.invalidate(range(0, 1));
+    assert.equal(await settled(again), false);
+    once.release();
+    await again;
+    assert.ok(await settled(cache.invalidate(range(0, 1))), 'nothing is left to wait for');
+  });
+
+  it('gives up waiting when it is told to', async () => {
+    const { cache, pages } = modelled();
+    const held = pages(0, 1);
+    const controller = new AbortController();
+    const done = cache.invalidate(range(0, 1), { signal: controller.signal });
+    controller.abort(new Error('enough'));
+    await assert.rejects(done, { message: 'enough' });
+    await assert.rejects(cache.invalidate(range(0, 1), { signal: controller.signal }), { message: 'enough' });
+    held.release();
+    assert.equal(cache.statistics().registered, 0, 'what was asked for stays asked for');
+  });
+
+  it('refuses what is no memory and a closed cache', () => {
+    const { cache } = modelled();
+    assert.throws(() => cache.invalidate({ address: -1, length: 1 }), { code: 'ERR_INVALID_ADDRESS' });
+    assert.throws(() => cache.invalidate('memory' as never), { code: 'ERR_NOT_MEMORY' });
+    assert.throws(() => cache.invalidate(null as never), { code: 'ERR_NOT_MEMORY' });
+    cache.close();
+    assert.throws(() => cache.invalidate(range(0, 1)), { code: 'ERR_CLOSED' });
+  });
+});
+
+describe('cache: limits at run time', () => {
+  it('change limits: evicts what is over a lower one, oldest first', () => {
+    const { cache, pages } = modelled();
+    for (const page of [0, 2, 4, 6]) pages(page, page + 1).release();
+    cache.setLimits({ maxRegistrations: 2 });
+    assert.deepEqual(
+      cache.registrations().map(({ address }) => address),
+      [at(4), at(6)],
+    );
+    assert.deepEqual(cache.limits, { maxRegistrations: 2, maxPinnedBytes: Infinity });
+    cache.setLimits({ maxRegistrations: 10, maxPinnedBytes: PAGE_SIZE });
+    assert.equal(cache.statistics().registered, 1);
+    cache.setLimits({ maxPinnedBytes: Infinity });
+    for (const page of [0, 2, 4, 6]) pages(page, page + 1).release();
+    assert.equal(cache.statistics().registered, 4);
+  });
+
+  it('leaves what is in use until its release', () => {
+    const { cache, pages } = modelled();
+    const held = [pages(0, 1), pages(2, 3)];
+    cache.setLimits({ maxRegistrations: 1 });
+    assert.equal(cache.statistics().registered, 2);
+    for (const registration of held) registration.release();
+    assert.equal(cache.statistics().registered, 1);
+  });
+
+  it('refuses limits that are none', () => {
+    const { cache } = modelled();
+    for (const limits of [{ maxRegistrations: 0 }, { maxPinnedBytes: NaN }, { maxPinnedBytes: '1' as never }])
+      assert.throws(
+        () => {
+          cache.setLimits(limits);
+        },
+        { code: 'ERR_INVALID_OPTION' },
+      );
+    assert.deepEqual(cache.limits, { maxRegistrations: 65_536, maxPinnedBytes: Infinity });
+  });
+});
+
+describe('cache: registrations for one acquire', () => {
+  it('are not kept, not found, and leave the others alone', () => {
+    const { cache, registrar, pages, assertFresh } = modelled();
+    pages(0, 4).release();
+    const once = cache.acquireUncached(range(1, 2));
+    const other = cache.acquireUncached(range(1, 2));
+    assert.notEqual(once.lkey, other.lkey);
+    assertFresh(once, 1, 2);
+    assert.equal(registrar.pinned.size, 3);
+    once.release();
+    other.release();
+    assert.equal(registrar.pinned.size, 1);
+    pages(1, 2);
+    assert.equal(cache.statistics().hits, 1);
+    assert.equal(cache.statistics().uncached, 2);
+  });
+
+  it('hear of it when they go stale', () => {
+    const { cache, space, assertNothingLeft } = modelled();
+    const once = cache.acquireUncached(range(0, 1));
+    space.map(at(0), at(1));
+    cache.drain();
+    assert.equal(once.stale, true);
+    once.release();
+    assertNothingLeft();
+  });
+
+  it('leave nothing behind when they fail', () => {
+    const { cache, registrar, assertNothingLeft } = modelled();
+    registrar.beforeRegister = () => {
+      throw systemError(constants.errno.EINVAL, 'ibv_reg_mr');
+    };
+    assert.throws(() => cache.acquireUncached(range(0, 1)), { code: 'EINVAL' });
+    assertNothingLeft();
+  });
+
+  it('bypass: all are, until it is switched off, and what was cached is still there', () => {
+    const { cache, pages, registrar } = modelled();
+    pages(0, 1).release();
+    cache.bypass = true;
+    const first = pages(0, 1);
+    const second = pages(0, 1);
+    assert.notEqual(first.lkey, second.lkey);
+    first.release();
+    second.release();
+    assert.equal(registrar.pinned.size, 1);
+    cache.bypass = false;
+    pages(0, 1).release();
+    assert.equal(cache.statistics().hits, 1);
+    assert.throws(() => (cache.bypass = 1 as never), { code: 'ERR_INVALID_OPTION' });
+  });
+
+  it('bypass: goes past the cache whatever the counter shows', () => {
+    const { cache, monitor, space, pages } = modelled();
+    pages(0, 1).release();
+    pages(2, 3).release();
+    cache.bypass = true;
+    // What the cache compares instead of the counter must be nothing that it could have drained to.
+    for (let moves = 0; moves < 3; moves++) {
+      pages(0, 1).release();
+      assert.equal(cache.statistics().hits, 0, `counter ${monitor.counter[0]}`);
+      using once = cache.acquireUncached(range(2, 3));
+      space.map(at(2), at(3));
+      cache.drain();
+      assert.ok(once.stale);
+    }
+  });
+
+  it('bypass: does not make the cache blind', () => {
+    const { cache, space, pages, assertFresh } = modelled();
+    pages(0, 1).release();
+    cache.bypass = true;
+    space.map(at(0), at(1));
+    pages(4, 5).release();
+    cache.bypass = false;
+    assertFresh(pages(0, 1), 0, 1);
+    assert.equal(cache.statistics().hits, 0);
+  });
+});
+
+describe('cache: pins', () => {
+  it('are never evicted and not flushed', () => {
+    const { cache, pages, registrar } = modelled({ maxRegistrations: 1 });
+    const pin = cache.pin(range(0, 2));
+    pages(4, 5).release();
+    pages(6, 7).release();
+    cache.flush();
+    assert.deepEqual(
+      [...registrar.pinned].map(({ key }) => key),
+      [pin.lkey],
+    );
+    assert.equal(pages(0, 1).lkey, pin.lkey);
+    pin.release();
+    cache.flush();
+    assert.equal(cache.registrations()[0].retired, true, 'an acquire without a pin is still there');
+  });
+
+  it('count', () => {
+    const { cache } = modelled();
+    const [first, second] = [cache.pin(range(0, 1)), cache.pin(range(0, 1))];
+    assert.equal(first.lkey, second.lkey);
+    first.release();
+    assert.throws(
+      () => {
+        first.release();
+      },
+      { code: 'ERR_DOUBLE_RELEASE' },
+    );
+    cache.flush();
+    assert.equal(cache.registrations()[0].retired, false);
+    second.release();
+    cache.flush();
+    assert.equal(cache.registrations().length, 0);
+  });
+
+  it('do not hide that their mapping changed', () => {
+    const { cache, space } = modelled();
+    using pin = cache.pin(range(0, 1));
+    space.map(at(0), at(1));
+    cache.drain();
+    assert.equal(pin.stale, true);
+  });
+});
+
+describe('cache: merging', () => {
+  it('merge: an overlap or a neighbour of idle registrations becomes one with them', () => {
+    const { cache, pages, registrar, assertFresh } = modelled({ merge: true });
+    pages(0, 2).release();
+    pages(4, 6).release();
+    assert.equal(registrar.pinned.size, 2);
+    const merged = pages(1, 4);
+    assertFresh(merged, 0, 6);
+    assert.equal(registrar.pinned.size, 1);
+    assert.equal(pages(0, 6), merged);
+    assert.equal(cache.statistics().merges, 1);
+  });
+
+  it('merge_aligned: not with what lies apart, has other rights, or is in use', () => {
+    const { pages, registrar, cache } = modelled({ merge: true });
+    pages(0, 1).release();
+    pages(2, 3, Access.NONE).release();
+    const held = pages(5, 7);
+    pages(3, 4).release();
+    pages(4, 6).release();
+    assert.equal(cache.statistics().merges, 1, '3 to 4 with 4 to 6');
+    assert.ok(registrar.pinned.has(registrar.byKey(held.lkey)));
+    assert.equal(pages(5, 7), held);
+  });
+
+  it('merge_inv: a change anywhere ends all of it', () => {
+    const { pages, space, assertFresh } = modelled({ merge: true });
+    pages(0, 1).release();
+    pages(1, 2).release();
+    space.map(at(0), at(1));
+    assertFresh(pages(1, 2), 1, 2);
+    assertFresh(pages(0, 1), 0, 1);
+  });
+
+  it('merge_with_unwritable: what cannot be had together is had alone', () => {
+    const { pages, registrar, cache } = modelled({ merge: true });
+    pages(0, 1).release();
+    registrar.beforeRegister = (start, end) => {
+      if (end - start > PAGE_SIZE) throw systemError(constants.errno.EFAULT, 'ibv_reg_mr');
+    };
+    pages(1, 2).release();
+    assert.equal(registrar.pinned.size, 2);
+    assert.equal(cache.statistics().merges, 0);
+  });
+
+  it('stays below the limit of pinned bytes, and is off unless asked for', () => {
+    for (const limits of [{ merge: true, maxPinnedBytes: 2 * PAGE_SIZE }, {}]) {
+      const { pages, cache } = modelled(limits);
+      for (const page of [0, 1, 2]) pages(page, page + 1).release();
+      assert.equal(cache.statistics().merges, limits.merge ? 1 : 0);
+    }
+  });
+});
+
+describe('cache: several on one monitor', () => {
+  it('hear of their own changes, whoever drains', () => {
+    const { space, monitor, cache, pages, sharing } = modelled({}, 64);
+    const other = sharing();
+    pages(0, 1).release();
+    other.pages(0, 1).release();
+    other.pages(2, 3).release();
+    space.map(at(0), at(1));
+    cache.drain();
+    assert.equal(cache.statistics().invalidations, 1);
+    assert.equal(other.cache.statistics().invalidations, 1);
+    other.assertFresh(other.pages(0, 1), 0, 1);
+    other.pages(2, 3);
+    assert.equal(other.cache.statistics().hits, 1);
+    assert.equal(other.cache.statistics().drains, 0);
+    assert.equal(monitor.watches.size, 2);
+  });
+
+  it('close it when the last one closes', () => {
+    const { cache, monitor, pages, sharing, assertNothingLeft } = modelled();
+    const other = sharing();
+    other.pages(0, 1).release();
+    pages(0, 1).release();
+    cache.close();
+    assert.equal(monitor.closed, false);
+    other.pages(0, 1).release();
+    assert.equal(other.cache.statistics().hits, 1);
+    other.cache.close();
+    assert.equal(monitor.closed, true);
+    assertNothingLeft();
+  });
+
+  it('flush, list and invalidate only their own', async () => {
+    const { cache, pages, sharing } = modelled();
+    const other = sharing();
+    pages(0, 1).release();
+    other.pages(0, 1).release();
+    await cache.invalidate(range(0, 1));
+    cache.flush();
+    assert.equal(cache.registrations().length, 0);
+    assert.equal(other.cache.registrations().length, 1);
+  });
+});
+
+describe('cache: checking mode', () => {
+  function checked() {
+    const witness: PageWitness = {
+      frames: (start, end) => BigUint64Array.from(world.space.frames(start, end), BigInt),
+    };
+    const world = modelled({ witness });
+    return world;
+  }
+
+  it('throws when a page is no longer the pinned one and nobody has said so', () => {
+    const { space, pages, cache } = checked();
+    pages(0, 4).release();
+    pages(0, 4).release();
+    assert.equal(cache.statistics().hits, 1);
+    space.remapSilently(at(2), at(3));
+    assert.throws(() => pages(0, 4), { code: 'ERR_STALE_REGISTRATION', address: at(2), length: PAGE_SIZE });
+  });
+
+  it('does not mind changes that are reported', () => {
+    const { space, pages, assertFresh, cache, assertNothingLeft } = checked();
+    pages(0, 4).release();
+    space.map(at(2), at(3));
+    const fresh = pages(0, 4);
+    assertFresh(fresh, 0, 4);
+    fresh.release();
+    cache.close();
+    assertNothingLeft();
+  });
+
+  it('names the release that was one too many', () => {
+    const { pages } = checked();
+    const [mine, yours] = [pages(0, 1), pages(0, 1)];
+    mine.release();
+    assert.throws(
+      () => {
+        mine.release();
+      },
+      { code: 'ERR_DOUBLE_RELEASE' },
+    );
+    yours.release();
+  });
+
+  it('leaves nothing behind when the witness fails', () => {
+    const { pages, cache, assertNothingLeft } = modelled({
+      witness: {
+        frames: () => {
+          throw new Error('blind');
+        },
+      },
+    });
+    assert.throws(() => pages(0, 1), { message: 'blind' });
+    cache.close();
+    assertNothingLeft();
+  });
+});
+
+describe('cache: events', () => {
+  it('tell what was registered, retired and evicted, and why', async () => {
+    const { cache, pages, space } = modelled({ maxRegistrations: 2 });
+    const told: string[] = [];
+    const page = ({ address }: { address: number }) => (address - at(0)) / PAGE_SIZE;
+    cache.on('register', (info) => told.push(`register ${page(info)}`));
+    cache.on('evict', (info) => told.push(`evict ${page(info)}`));
+    cache.on('retire', (info, reason) => told.push(`retire ${page(info)} ${reason}`));
+    cache.on('stale', (registration) => told.push(`stale ${page(registration)}`));
+    const held = pages(0, 1);
+    pages(2, 3).release();
+    pages(4, 5).release();
+    space.map(at(0), at(1));
+    cache.drain();
+    held.release();
+    void cache.invalidate(range(4, 5));
+    pages(6, 7).release();
+    cache.flush();
+    assert.deepEqual(told, [], 'after the operations, not inside them');
+    await turn();
+    assert.deepEqual(told, [
+      'register 0',
+      'register 2',
+      'evict 2',
+      'retire 2 evicted',
+      'register 4',
+      'retire 0 stale',
+      'stale 0',
+      'retire 4 invalidated',
+      'register 6',
+      'retire 6 flushed',
+    ]);
+  });
+
+  it('go to the diagnostics channels too', async () => {
+    const { cache, pages } = modelled();
+    const told: { reason?: RetireReason; cache: unknown }[] = [];
+    const listen = (message: unknown): void => {
+      told.push(message as (typeof told)[number]);
+    };
+    subscribe(CHANNELS.retire.name, listen);
+    try {
+      pages(0, 1).release();
+      cache.flush();
+      await turn();
+    } finally {
+      unsubscribe(CHANNELS.retire.name, listen);
+    }
+    assert.deepEqual(
+      told.map(({ reason }) => reason),
+      ['flushed'],
+    );
+    assert.equal(told[0].cache, cache);
+  });
+
+  it('may be answered with anything', async () => {
+    const { cache, pages, space, assertNothingLeft } = modelled();
+    const held = pages(0, 1);
+    cache.on('stale', () => {
+      held.release();
+      pages(0, 1).release();
+      cache.drain();
+      cache.close();
+    });
+    space.map(at(0), at(1));
+    cache.drain();
+    await turn();
+    assertNothingLeft();
+  });
+});
+
+describe('cache: an end that waits', () => {
+  it('hands out nothing more, waits for the last release, and closes', async () => {
+    const { cache, monitor, pages, assertNothingLeft } = modelled();
+    const held = pages(0, 1);
+    pages(2, 3).release();
+    const end = cache.end();
+    assert.throws(() => pages(0, 1), { code: 'ERR_CLOSED' });
+    assert.equal(await settled(end), false);
+    held.release();
+    await end;
+    assert.ok(monitor.closed);
+    assertNothingLeft();
+    await cache.end();
+  });
+
+  it('opens again when it is called off', async () => {
+    const { cache, pages } = modelled();
+    const held = pages(0, 1);
+    const controller = new AbortController();
+    const end = cache.end({ signal: controller.signal });
+    controller.abort(new Error('not now'));
+    await assert.rejects(end, { message: 'not now' });
+    pages(2, 3).release();
+    pages(2, 3).release();
+    assert.equal(cache.statistics().hits, 1);
+    held.release();
+    cache.close();
+  });
+
+  it('ends an await using block', async () => {
+    const { cache, assertNothingLeft, pages } = modelled();
+    {
+      await using closing = cache;
+      assert.equal(closing, cache);
+      pages(0, 1).release();
+    }
+    assertNothingLeft();
+  });
+});
+
+describe('cache: deregistering in turns', () => {
+  it('leaves the event loop to others, and is done in the end', async () => {
+    const { cache, space, pages, registrar } = modelled({ deregisterFor: 0 });
+    for (let page = 0; page < 40; page++) pages(page, page + 1).release();
+    space.map(at(0), at(40));
+    pages(50, 51).release();
+    assert.equal(registrar.pinned.size, 40, 'one in the acquire, one more made');
+    assert.equal(cache.statistics().registered, 40);
+    await turn();
+    await turn();
+    assert.ok(cache.statistics().registered < 40);
+    for (let n = 0; n < 40; n++) await turn();
+    assert.equal(registrar.pinned.size, 1);
+  });
+
+  it('inv_q_bounded: what waits counts against the limits and goes first', () => {
+    const { space, pages, registrar, cache } = modelled({ deregisterFor: 0, maxRegistrations: 8 });
+    for (let round = 0; round < 1000; round++) {
+      for (let page = 0; page < 8; page++) pages(page, page + 1).release();
+      space.map(at(0), at(8));
+      assert.ok(registrar.pinned.size <= 8);
+    }
+    assert.equal(cache.statistics().evictions, 0, 'nothing good was given up for what was on its way out');
+    cache.close();
+    assert.equal(registrar.pinned.size, 0);
+  });
+});
+
+describe('cache: what is registered', () => {
+  it('is listed by address, and counted by size', () => {
+    const { cache, pages } = modelled();
+    const held = pages(8, 9);
+    pages(0, 3).release();
+    pages(4, 6).release();
+    assert.deepEqual(
+      cache.registrations().map(({ address, length, uses }) => ({ address, length, uses })),
+      [
+        { ...range(0, 3), uses: 0 },
+        { ...range(4, 6), uses: 0 },
+        { ...range(8, 9), uses: 1 },
+      ],
+    );
+    assert.equal(cache.registrations()[2].lkey, held.lkey);
+    assert.deepEqual(cache.sizes(), [
+      { from: PAGE_SIZE, registrations: 1, bytes: PAGE_SIZE },
+      { from: 2 * PAGE_SIZE, registrations: 2, bytes: 5 * PAGE_SIZE },
+    ]);
+  });
+});

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { RegistrationCache } from '../../src/cache/cache.js';
+import { addressOf } from '../../src/memory/locate.js';
+import { PAGE_SIZE } from '../../src/system/libc.js';
+import { ModelMonitor } from '../model/address-space.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** Whether the object is collected, given every chance. */
+async function isCollected(reference: WeakRef<object>): Promise<boolean> {
+  for (let n = 0; n < 20 && reference.deref() !== undefined; n++) {
+    await new Promise(setImmediate);
+    collectGarbage();
+  }
+  return reference.deref() === undefined;
+}
+
+describe('cache: the memory behind a registration', () => {
+  const registrar = {
+    kind: 'none',
+    register: () => 0,
+    deregister: () => undefined,
+    lkey: () => 1,
+    rkey: () => 1,
+  };
+  const cache = new RegistrationCache({ monitor: new ModelMonitor(), registrar });
+
+  // Each in a function of its own, so that no stack slot holds the buffer.
+  const acquireFresh = (bytes: number) => {
+    const buffer = new ArrayBuffer(bytes);
+    return { registration: cache.acquire(buffer), memory: new WeakRef(buffer) };
+  };
+
+  it('stays alive while it is in use, and not because it is cached', async () => {
+    const { registration, memory } = acquireFresh(100_000);
+    assert.equal(await isCollected(memory), false);
+    registration.release();
+    assert.equal(await isCollected(memory), true);
+  });
+
+  it('stays alive for each of several owners in the same page', async () => {
+    const acquireNeighbours = () => {
+      const byPage = new Map<number, ArrayBuffer>();
+      for (;;) {
+        const buffer = new ArrayBuffer(64);
+        const page = Math.floor(addressOf(buffer) / PAGE_SIZE);
+        const neighbour = byPage.get(page);
+        byPage.set(page, buffer);
+        if (neighbour === undefined) continue;
+        const registration = cache.acquire(neighbour);
+        assert.equal(cache.acquire(buffer), registration);
+        return { registration, memory: new WeakRef(buffer) };
+      }
+    };
+    const { registration, memory } = acquireNeighbours();
+    registration.release();
+    assert.equal(await isCollected(memory), false);
+    registration.release();
+    assert.equal(await isCollected(memory), true);
+  });
+});
