@@ -1,24 +1,9 @@
+import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { regcacheError, systemError, type RegcacheError } from '../errors.js';
-import {
-  close,
-  E,
-  errno,
-  ioctl,
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_NORESERVE,
-  MAP_PRIVATE,
-  MAP_SHARED,
-  mmap,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDONLY,
-  open,
-  PAGE_SIZE,
-  PROT_READ,
-  read,
-} from '../system/libc.js';
+import { CollectedMapping } from '../system/collected-mapping.js';
+import { E, errno, ioctl, O_NONBLOCK, O_RDONLY, PAGE_SIZE, read } from '../system/libc.js';
+import { watchReadable, type ReadableWatch } from '../system/readable.js';
 import type { DrainSink, MemoryMonitor } from './monitor.js';
 import {
   BATCH,
@@ -54,14 +39,17 @@ export interface UmmunotifyOptions {
 /** What a closed monitor shows. */
 const CLOSED_COUNTER = new Int32Array(2);
 
-/** The kernel's answer to "did any of these mappings change?": a counter in a page that this process can read. */
+/**
+ * The kernel's answer to "did any of these mappings change?": a counter in a page that this process can read.
+ * One that is not closed ends with its worker thread, unless that was made with `trackUnmanagedFds: false`.
+ */
 export class UmmunotifyMonitor implements MemoryMonitor {
   readonly kind = 'ummunotify';
   /** The extensions in use, bits of Feature. */
   readonly features: number;
   readonly #path: string;
   #fd: number;
-  readonly #mappings: { address: number; length: number }[] = [];
+  readonly #mappings: CollectedMapping[] = [];
   #counter: Int32Array = CLOSED_COUNTER;
   #generations: Int32Array | undefined;
   readonly #events = Buffer.alloc(PAGE_SIZE);
@@ -77,9 +65,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
    */
   constructor({ path = DEVICE_PATH, features = Feature.GENERATION | Feature.BATCH }: UmmunotifyOptions = {}) {
     this.#path = path;
-    // Close-on-exec: the events of this process are nobody else's. Non-blocking: a drain must end.
-    this.#fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (this.#fd === -1) throw cannotOpen(path, errno());
+    this.#fd = openDevice(path);
     try {
       this.#counter = this.#map(0, 8, PAGE_SIZE);
       this.features = this.#exchange(features);
@@ -95,12 +81,12 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   /** Map `length` bytes of the device and look at the first `shown` of them. */
   #map(offset: number, shown: number, length: number): Int32Array {
-    const address = mmap(0, length, PROT_READ, MAP_SHARED, this.#fd, offset);
-    if (address === -1) {
+    const mapping = new CollectedMapping(length);
+    if (!mapping.show(this.#fd, offset)) {
       throw systemError(errno(), 'mmap', `${this.#path} is not an ummunotify device`, { path: this.#path });
     }
-    this.#mappings.push({ address, length });
-    return new Int32Array(koffi.view(BigInt(address), shown));
+    this.#mappings.push(mapping);
+    return new Int32Array(mapping.view(shown));
   }
 
   /** Ask for extensions; those granted. Nothing is asked of the driver when none are wanted. */
@@ -230,29 +216,27 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   whenPending(callback: () => void): () => void {
     this.#requireOpen();
-    const handle = koffi.node.poll(this.#fd, { readable: true }, callback);
-    handle.unref();
-    this.#polls.add(handle);
+    const watch = watchReadable(this.#fd, callback);
+    watch.unref();
+    this.#watches.add(watch);
     return () => {
-      if (this.#polls.delete(handle)) handle.close();
+      if (this.#watches.delete(watch)) watch.close();
     };
   }
 
-  readonly #polls = new Set<ReturnType<typeof koffi.node.poll>>();
+  readonly #watches = new Set<ReadableWatch>();
 
   close(): void {
     if (this.#fd === -1) return;
     // The event loop must forget the descriptor before its number can belong to another file.
-    for (const handle of this.#polls) handle.close();
-    this.#polls.clear();
+    for (const watch of this.#watches) watch.close();
+    this.#watches.clear();
     this.#counter = CLOSED_COUNTER;
     this.#generations = undefined;
-    // Somebody may still hold a view, and a read through it must not kill the process: put memory of nobody's there.
-    for (const { address, length } of this.#mappings.splice(0)) {
-      mmap(address, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    }
-    close(this.#fd);
+    for (const mapping of this.#mappings.splice(0)) mapping.release();
+    const fd = this.#fd;
     this.#fd = -1;
+    closeSync(fd);
   }
 
   [Symbol.dispose](): void {
@@ -289,6 +273,19 @@ class CookieBatch {
     const count = this.#count;
     this.#count = 0;
     return { count, cookies: this.#cookies };
+  }
+}
+
+/**
+ * By Node, which closes what a worker opened when the worker ends. Close-on-exec, as Node opens everything: the events
+ * of this process are nobody else's. Non-blocking: a drain must end.
+ */
+function openDevice(path: string): number {
+  try {
+    return openSync(path, O_RDONLY | O_NONBLOCK);
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    throw errno === undefined ? error : cannotOpen(path, -errno);
   }
 }
 

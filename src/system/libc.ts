@@ -54,6 +54,16 @@ export const mprotect: Call<[address: number, length: number, prot: number]> = l
 export const madvise: Call<[address: number, length: number, advice: number]> = libc.func(
   'int madvise(uintptr_t address, size_t length, int advice)',
 );
+/** fcntl(2) with a number. */
+export const fcntl: Call<[fd: number, command: number, argument: number]> = libc.func(
+  'int fcntl(int fd, int command, long argument)',
+);
+export const socket: Call<[domain: number, type: number, protocol: number]> = libc.func(
+  'int socket(int domain, int type, int protocol)',
+);
+export const dup3: Call<[from: number, to: number, flags: number]> = libc.func(
+  'int dup3(int from, int to, int flags)',
+);
 const sysconf: Call<[name: number]> = libc.func('long sysconf(int name)');
 
 /** Error number of the last failed call; read it before any other call. */

@@ -1,9 +1,9 @@
 import koffi from 'koffi';
 import { regcacheError, systemError } from '../errors.js';
+import { E } from '../system/libc.js';
+import { watchReadable, type ReadableWatch } from '../system/readable.js';
 import { LAYOUT } from './layout.js';
 import { libibverbs, readUint32, verbsError } from './library.js';
-
-type PollHandle = ReturnType<typeof koffi.node.poll>;
 
 interface Waiter {
   resolve: () => void;
@@ -20,9 +20,9 @@ export class CompletionEvents {
   readonly #fd: number;
   readonly #waiters = new Set<Waiter>();
   // What ibv_get_cq_event fills in: the queue, and a number of the user's that is not used.
-  readonly #cq = Buffer.alloc(8);
-  readonly #user = Buffer.alloc(8);
-  #handle: PollHandle | undefined;
+  readonly #cq = new BigUint64Array(new ArrayBuffer(8));
+  readonly #user = new BigUint64Array(new ArrayBuffer(8));
+  #watch: ReadableWatch | undefined;
   #closed = false;
 
   constructor(context: number) {
@@ -37,6 +37,7 @@ export class CompletionEvents {
       const settle = (act: () => void): void => {
         signal?.removeEventListener('abort', onAbort);
         this.#waiters.delete(waiter);
+        if (this.#waiters.size === 0) this.#watch?.unref();
         act();
       };
       const waiter: Waiter = {
@@ -51,23 +52,24 @@ export class CompletionEvents {
       };
       const onAbort = (): void => {
         waiter.reject(signal!.reason as Error);
-        if (this.#waiters.size === 0) this.#handle?.stop();
       };
       if (signal?.aborted === true) {
         onAbort();
         return;
       }
+      this.#watch ??= watchReadable(this.#fd, () => {
+        this.#onReadable();
+      });
+      this.#watch.ref();
       signal?.addEventListener('abort', onAbort);
       this.#waiters.add(waiter);
-      this.#listen();
     });
   }
 
   /** To be called after the completion queue was destroyed. Idempotent. */
   close(): void {
     if (this.#closed) return;
-    this.#handle?.close();
-    this.#handle = undefined;
+    this.#unwatch();
     const result = libibverbs().destroyCompChannel(this.pointer);
     if (result === 0) this.#closed = true;
     const error = regcacheError('ERR_CLOSED', 'the completion queue was closed while waiting on it');
@@ -75,27 +77,25 @@ export class CompletionEvents {
     if (result !== 0) throw verbsError(result, 'ibv_destroy_comp_channel');
   }
 
-  /** A stopped handle does not keep the process alive. */
-  #listen(): void {
-    const onReadable = (): void => {
-      this.#onReadable();
-    };
-    if (this.#handle === undefined) this.#handle = koffi.node.poll(this.#fd, { readable: true }, onReadable);
-    else if (this.#waiters.size === 1) this.#handle.start({ readable: true }, onReadable);
+  #unwatch(): void {
+    this.#watch?.close();
+    this.#watch = undefined;
   }
 
   #onReadable(): void {
-    this.#handle?.stop();
     const library = libibverbs();
     const result = library.getCqEvent(this.pointer, this.#cq, this.#user);
+    // At once, with no function or loop in between, where worker.terminate() could stop this thread: ibv_destroy_cq waits
+    // until every event was acknowledged.
+    if (result === 0) library.ackCqEvents(this.#cq[0], 1);
     const errno = koffi.errno();
     const waiters = [...this.#waiters];
-    if (result !== 0) {
+    if (result === 0) {
+      for (const waiter of waiters) waiter.resolve();
+    } else if (errno !== E.EAGAIN) {
+      // It would be readable for ever.
+      this.#unwatch();
       for (const waiter of waiters) waiter.reject(systemError(errno, 'ibv_get_cq_event'));
-      return;
     }
-    // At once: ibv_destroy_cq waits until every event was acknowledged.
-    library.ackCqEvents(Number(this.#cq.readBigUInt64LE()), 1);
-    for (const waiter of waiters) waiter.resolve();
   }
 }

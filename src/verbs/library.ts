@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { regcacheError, systemError, type ErrorDetails, type RegcacheError } from '../errors.js';
+import { endsWithThread } from '../system/thread-end.js';
 
 /**
  * The exported functions of libibverbs. Pointers are plain numbers (user addresses are below 2^53), structures are
@@ -28,8 +29,8 @@ export interface Library {
   destroyCompChannel(channel: number): number;
   createCq(context: number, entries: number, user: number, channel: number, vector: number): number;
   destroyCq(cq: number): number;
-  getCqEvent(channel: number, cq: Buffer, user: Buffer): number;
-  ackCqEvents(cq: number, count: number): void;
+  getCqEvent(channel: number, cq: BigUint64Array, user: BigUint64Array): number;
+  ackCqEvents(cq: number | bigint, count: number): void;
   createQp(pd: number, attributes: Buffer): number;
   modifyQp(qp: number, attributes: Buffer, mask: number): number;
   queryQp(qp: number, attributes: Buffer, mask: number, initial: Buffer): number;
@@ -78,13 +79,19 @@ export function loadLibrary(name: string): Library {
 
 function bind(lib: ReturnType<typeof koffi.load>): Library {
   const pointer = 'uintptr_t';
+  const context = endsWithThread(lib, 'ibv_close_device');
+  const pd = endsWithThread(lib, 'ibv_dealloc_pd');
+  const mr = endsWithThread(lib, 'ibv_dereg_mr');
+  const channel = endsWithThread(lib, 'ibv_destroy_comp_channel');
+  const cq = endsWithThread(lib, 'ibv_destroy_cq');
+  const qp = endsWithThread(lib, 'ibv_destroy_qp');
   // `symbol` is resolved by dlsym, which gives the default version: IBVERBS_1.1 where a 1.0 exists as well.
   const bound: Library = {
     getDeviceList: lib.func('ibv_get_device_list', pointer, ['void *']),
     freeDeviceList: lib.func('ibv_free_device_list', 'void', [pointer]),
     getDeviceGuid: lib.func('ibv_get_device_guid', 'uint64_be_t', [pointer]),
-    openDevice: lib.func('ibv_open_device', pointer, [pointer]),
-    closeDevice: lib.func('ibv_close_device', 'int', [pointer]),
+    openDevice: context.begin(lib.func('ibv_open_device', pointer, [pointer])),
+    closeDevice: context.end,
     queryDevice: lib.func('ibv_query_device', 'int', [pointer, 'void *']),
     queryPort: lib.func('ibv_query_port', 'int', [pointer, 'uint8_t', 'void *']),
     // The functions behind the inline ibv_query_gid_ex and ibv_query_gid_table.
@@ -103,27 +110,23 @@ function bind(lib: ReturnType<typeof koffi.load>): Library {
       'uint32_t',
       'size_t',
     ]),
-    allocPd: lib.func('ibv_alloc_pd', pointer, [pointer]),
-    deallocPd: lib.func('ibv_dealloc_pd', 'int', [pointer]),
-    regMr: lib.func('ibv_reg_mr', pointer, [pointer, pointer, 'size_t', 'int']),
-    regMrIova2: lib.func('ibv_reg_mr_iova2', pointer, [
-      pointer,
-      pointer,
-      'size_t',
-      'uint64_t',
-      'unsigned int',
-    ]),
-    deregMr: lib.func('ibv_dereg_mr', 'int', [pointer]),
-    createCompChannel: lib.func('ibv_create_comp_channel', pointer, [pointer]),
-    destroyCompChannel: lib.func('ibv_destroy_comp_channel', 'int', [pointer]),
-    createCq: lib.func('ibv_create_cq', pointer, [pointer, 'int', pointer, pointer, 'int']),
-    destroyCq: lib.func('ibv_destroy_cq', 'int', [pointer]),
+    allocPd: pd.begin(lib.func('ibv_alloc_pd', pointer, [pointer])),
+    deallocPd: pd.end,
+    regMr: mr.begin(lib.func('ibv_reg_mr', pointer, [pointer, pointer, 'size_t', 'int'])),
+    regMrIova2: mr.begin(
+      lib.func('ibv_reg_mr_iova2', pointer, [pointer, pointer, 'size_t', 'uint64_t', 'unsigned int']),
+    ),
+    deregMr: mr.end,
+    createCompChannel: channel.begin(lib.func('ibv_create_comp_channel', pointer, [pointer])),
+    destroyCompChannel: channel.end,
+    createCq: cq.begin(lib.func('ibv_create_cq', pointer, [pointer, 'int', pointer, pointer, 'int'])),
+    destroyCq: cq.end,
     getCqEvent: lib.func('ibv_get_cq_event', 'int', [pointer, 'void *', 'void *']),
     ackCqEvents: lib.func('ibv_ack_cq_events', 'void', [pointer, 'unsigned int']),
-    createQp: lib.func('ibv_create_qp', pointer, [pointer, 'void *']),
+    createQp: qp.begin(lib.func('ibv_create_qp', pointer, [pointer, 'void *'])),
     modifyQp: lib.func('ibv_modify_qp', 'int', [pointer, 'void *', 'int']),
     queryQp: lib.func('ibv_query_qp', 'int', [pointer, 'void *', 'int', 'void *']),
-    destroyQp: lib.func('ibv_destroy_qp', 'int', [pointer]),
+    destroyQp: qp.end,
   };
   try {
     bound.isForkInitialized = lib.func('ibv_is_fork_initialized', 'int', []);

@@ -1,29 +1,20 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { DrainSink } from '../../src/monitor/monitor.js';
 import { Feature } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { heldOf } from './held.js';
 import { requireStack } from './stack.js';
 
 const PAGES = 400;
 
-/** Descriptors and mappings of the device in this process. */
-function held(): { files: number; mappings: number } {
-  const targets = readdirSync('/proc/self/fd').map((fd) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`);
-    } catch {
-      return '';
-    }
-  });
-  return {
-    files: targets.filter((target) => target === '/dev/ummunotify').length,
-    mappings: readFileSync('/proc/self/maps', 'latin1').split('/dev/ummunotify').length - 1,
-  };
-}
+const held = () => heldOf('/dev/ummunotify');
+const mappings = (): number => readFileSync('/proc/self/maps', 'latin1').split('\n').length;
 
 describe('monitor: ummunotify', () => {
   requireStack();
@@ -122,6 +113,25 @@ describe('monitor: ummunotify', () => {
       },
       { code: 'ERR_CLOSED' },
     );
+  });
+
+  it('keeps the addresses of a closed one only as long as somebody has a view of them', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const open = new UmmunotifyMonitor();
+    const first = new UmmunotifyMonitor();
+    const kept = [first.counter, first.generations!];
+    first.close();
+    collect();
+    const before = mappings();
+    for (let n = 0; n < 1000; n++) new UmmunotifyMonitor().close();
+    collect();
+    assert.ok(mappings() < before + 10, `${mappings()} mappings, ${before} before`);
+    assert.deepEqual(
+      [...kept, open.counter, open.generations!].map((view) => view[0]),
+      [0, 0, 0, 0],
+    );
+    open.close();
   });
 
   it('is not inherited by a program that is started', () => {
