@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
+import { checkRange, isRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted } from './aborted.js';
@@ -10,6 +10,7 @@ import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
 import { Handle } from './handle.js';
+import { lastOf, remember } from './last-registration.js';
 import { Lookup } from './lookup.js';
 import { type CacheOptions, type ChangeableLimits, checkLimits, checkOptions } from './options.js';
 import { PageCheck } from './page-check.js';
@@ -18,15 +19,19 @@ import type { Registrar } from './registrar.js';
 import {
   type Entry,
   type Keeper,
+  MARKED,
   NOT_KEPT,
   PENDING,
+  REGISTERED,
   type Registration,
   RETIRED,
   STALE,
   UNCACHED,
   UNLISTED,
+  WATCHED,
 } from './registration.js';
 import { type Member, SharedMonitor } from './shared-monitor.js';
+import type { Slots } from './slots.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
 
 /** How often a registration is made anew when its mapping changes meanwhile. */
@@ -89,10 +94,11 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
 
   #state: 'open' | 'ending' | 'closed' = 'open';
   #bypass = false;
+  readonly #slots: Slots;
   readonly #lookup: Lookup;
   /** Part of the lookup, at hand. */
   readonly #writable: Coverage;
-  readonly #order = new EvictionOrder();
+  readonly #order: EvictionOrder;
   readonly #statistics = noStatistics();
   /** Counted apart, as a hit has time for one count only. */
   #hits = 0;
@@ -115,6 +121,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
       this.#statistics,
       checked.deregisterFor,
     );
+    this.#slots = slots;
+    this.#order = new EvictionOrder(slots.entries);
     this.#lookup = new Lookup(slots);
     this.#writable = this.#lookup.writable;
     this.#maxRegistrations = checked.maxRegistrations;
@@ -137,8 +145,36 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
    *   ERR_READ_ONLY_MEMORY, ERR_REGISTRATION_FAILED, ERR_MEMLOCK_LIMIT, ERR_MAPPING_UNSTABLE, ERR_CLOSED
    */
   acquire(memory: Memory, access: number = Access.LOCAL_WRITE): Registration {
+    const last = lastOf(memory);
+    // One that is not retired covers what it covered, and an object without bytes is not what it was.
+    if (
+      last !== undefined &&
+      last.keeper === this &&
+      (last.flags & RETIRED) === 0 &&
+      access === Access.LOCAL_WRITE &&
+      (memory as ArrayBuffer).byteLength !== 0 &&
+      this.#isCurrent(last)
+    ) {
+      this.#hits++;
+      last.use(memory);
+      return last;
+    }
+    return this.#acquireLocated(memory, access);
+  }
+
+  #acquireLocated(memory: Memory, access: number): Entry | Handle {
     locate(memory, this.#here);
-    return this.#acquire(this.#here.address, this.#here.length, access, memory);
+    const { address, length } = this.#here;
+    if (access === Access.LOCAL_WRITE) {
+      const entry = this.#writable.find(address, address + length);
+      if (entry !== undefined && this.#isCurrent(entry)) {
+        this.#hits++;
+        entry.use(memory);
+        remember(memory, entry);
+        return entry;
+      }
+    }
+    return this.#acquireSlowly(address, length, access, memory);
   }
 
   /**
@@ -148,33 +184,28 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
    * @throws ERR_INVALID_ADDRESS and what {@link acquire} throws
    */
   acquireRange(address: number, length: number, access: number = Access.LOCAL_WRITE): Registration {
+    if (access === Access.LOCAL_WRITE && isRange(address, length)) {
+      const entry = this.#writable.find(address, address + length);
+      if (entry !== undefined && this.#isCurrent(entry)) {
+        this.#hits++;
+        entry.use(undefined);
+        return entry;
+      }
+    }
     checkRange(address, length);
-    return this.#acquire(address, length, access, undefined);
+    return this.#acquireSlowly(address, length, access, undefined);
   }
 
-  #acquire(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
+  /** Whether the monitor has nothing new to report of an entry. Never true while acquires go the slow way. */
+  #isCurrent(entry: Entry): boolean {
     const counter = this.#counter;
     // Low half first: the counter only rises, so a pair equal to the drained value was the value at the first load.
     const low = ORDERED_LOADS ? counter[0] : Atomics.load(counter, 0);
     const high = ORDERED_LOADS ? counter[1] : Atomics.load(counter, 1);
-    const still = low === this.#drainedLow && high === this.#drainedHigh;
-    if ((still || this.#generations !== undefined) && access === Access.LOCAL_WRITE) {
-      const entry = this.#writable.find(address, address + length);
-      // Something was hit, but not this: its word, loaded after the counter, is the one it was watched with.
-      if (entry !== undefined && (still || this.#generationOf(entry.slot) === entry.generation)) {
-        this.#hits++;
-        entry.use(owner);
-        return entry;
-      }
-    }
-    return this.#acquireSlowly(address, length, access, owner);
-  }
-
-  /** NaN, which equals nothing, where there is no word. */
-  #generationOf(slot: number): number {
-    const words = this.#generations;
-    if (words === undefined || slot >= words.length) return NaN;
-    return ORDERED_LOADS ? words[slot] : Atomics.load(words, slot);
+    if (low === this.#drainedLow && high === this.#drainedHigh) return true;
+    // Something was hit, but not this: its word, loaded after the counter, is the one it was watched with.
+    const { slot } = entry;
+    return generationOf(this.#generations, slot) === this.#slots.words[slot];
   }
 
   #acquireSlowly(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
@@ -224,7 +255,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
    */
   pin(target: Target, access: number = Access.LOCAL_WRITE): Registration {
     const { address, length } = this.#locate(target);
-    const registration = this.#acquire(address, length, access, ownerOf(target));
+    const registration = this.#acquireSlowly(address, length, access, ownerOf(target));
     const entry = registration instanceof Handle ? registration.entry : registration;
     this.#pins.set(entry, (this.#pins.get(entry) ?? 0) + 1);
     return new Handle(entry, () => {
@@ -235,7 +266,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   }
 
   #locate(target: Target): Location {
-    if (isRange(target)) {
+    if (isRaw(target)) {
       checkRange(target.address, target.length);
       return { address: target.address, length: target.length };
     }
@@ -318,7 +349,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
 
   #start(entry: Entry, owner: Memory | undefined): void {
     entry.use(owner);
-    entry.marked = false;
+    entry.flags &= ~MARKED;
     this.#insert(entry);
     this.#tellOf('register', entry);
   }
@@ -333,22 +364,21 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
     const { monitor, slots } = this.#shared;
     const entry = slots.create(this, start, end, access);
     // Before the watch: a hit from its first moment on has changed the word then.
-    entry.generation = this.#generationOf(entry.slot);
+    slots.words[entry.slot] = generationOf(monitor.generations, entry.slot);
     try {
       // Watch first, then register: a change between the two would otherwise go unseen for ever.
       this.#untilRoom(() => {
-        monitor.watch(pageFloor(start), pageCeil(end), entry.cookie, entry.slot);
+        monitor.watch(pageFloor(start), pageCeil(end), slots.cookieOf(entry), entry.slot);
       });
-      entry.watched = true;
+      entry.flags |= WATCHED;
       const before = performance.now();
       entry.region = this.#untilRoom(() => this.#registrar.register(start, end - start, access));
-      entry.registered = true;
+      entry.flags |= REGISTERED;
       this.#statistics.registrationMicroseconds += (performance.now() - before) * 1000;
       this.#statistics.registrations++;
       this.#statistics.registered++;
       this.#statistics.pinnedBytes += pinnedBytes(entry);
-      entry.lkey = this.#registrar.lkey(entry.region);
-      entry.rkey = this.#registrar.rkey(entry.region);
+      entry.setKeys(this.#registrar.lkey(entry.region), this.#registrar.rkey(entry.region));
     } catch (error) {
       this.#doom(entry);
       throw refusal(error, start, end, this.#statistics);
@@ -466,7 +496,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   }
 
   *#own(): Generator<Entry> {
-    for (const entry of this.#shared.slots.all()) if (entry.belongsTo(this)) yield entry;
+    for (const entry of this.#shared.slots.all()) if (entry.keeper === this) yield entry;
   }
 
   /**
@@ -704,11 +734,17 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   }
 }
 
-function isRange(target: Target): target is Exclude<Target, Memory> {
+/** The monitor's word for a slot; NaN, which equals nothing, where there is none. */
+function generationOf(words: Int32Array | undefined, slot: number): number {
+  if (words === undefined || slot >= words.length) return NaN;
+  return ORDERED_LOADS ? words[slot] : Atomics.load(words, slot);
+}
+
+function isRaw(target: Target): target is Exclude<Target, Memory> {
   return typeof target === 'object' && (target as object | null) !== null && 'address' in target;
 }
 
-const ownerOf = (target: Target): Memory | undefined => (isRange(target) ? undefined : target);
+const ownerOf = (target: Target): Memory | undefined => (isRaw(target) ? undefined : target);
 
 function describe(entry: Entry): RegistrationInfo {
   const { address, length, access, lkey, rkey, uses, stale } = entry;

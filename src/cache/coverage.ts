@@ -1,11 +1,8 @@
-import { pageOf } from '../memory/pages.js';
+import { PAGES_PER_BYTE, pageOf } from '../memory/pages.js';
 import { PAGE_SIZE } from '../system/libc.js';
-import type { Entry } from './registration.js';
+import { type Entry, LOW_BITS } from './registration.js';
 import { PageTable } from './page-table.js';
 import type { Slots } from './slots.js';
-
-/** A multiplication is faster than a division, and exact: the page size is a power of two. */
-const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 
 /**
  * Which registration serves which pages. Registrations may overlap but never contain one another, so that sorted by
@@ -15,18 +12,19 @@ const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 export class Coverage {
   readonly #table = new PageTable();
   readonly #entries: readonly (Entry | undefined)[];
-  readonly #ends: readonly number[];
 
-  constructor({ entries, ends }: Slots) {
+  constructor({ entries }: Slots) {
     this.#entries = entries;
-    this.#ends = ends;
   }
 
   /** The registration that covers all bytes from `start` (inclusive) to `end` (exclusive), if there is one. */
   find(start: number, end: number): Entry | undefined {
-    const slot = this.#table.get(start * PAGES_PER_BYTE);
-    // Slot 0, nobody's, ends at 0.
-    return end <= this.#ends[slot] ? this.#entries[slot] : undefined;
+    const page = pageOf(start);
+    const entry = this.#entries[this.#table.get(page)];
+    if (entry === undefined) return undefined;
+    // In small integers, of the last 31 bits: exact enough for all but the largest, and never too much.
+    const left = (entry.endPage - (page | 0)) & LOW_BITS;
+    return end * PAGES_PER_BYTE - page <= left || end <= entry.end ? entry : undefined;
   }
 
   /** The registrations that lie wholly between `start` and `end` (exclusive), by rising start. */
@@ -89,7 +87,7 @@ export class Coverage {
   }
 
   /** Nodes of the page table in use: 0 when nothing is covered. */
-  get leafCount(): number {
+  get nodes(): number {
     return this.#table.nodes;
   }
 

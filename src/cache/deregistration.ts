@@ -1,7 +1,7 @@
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import type { Registrar } from './registrar.js';
-import type { Entry } from './registration.js';
+import { type Entry, REGISTERED, WATCHED } from './registration.js';
 import type { Slots } from './slots.js';
 import type { Statistics } from './statistics.js';
 
@@ -92,21 +92,29 @@ export class Deregistration {
   /** Unwatch and unpin an entry at once. */
   letGo(entry: Entry): void {
     // Neither waits for the other: memory must not stay pinned because its watch cannot be taken back.
-    const unwatched = this.#tryTo(() => {
-      this.unwatch(entry);
-    });
-    const deregistered = this.#tryTo(() => {
-      this.#deregister(entry);
-    });
+    const unwatched = this.#tryToUnwatch(entry);
+    const deregistered = this.#tryToDeregister(entry);
     if (unwatched && deregistered) {
       this.#slots.free(entry);
-      entry.gone();
+      // Whoever still has the entry has no use for it.
+      entry.region = undefined;
+      entry.keeper.gone(entry);
     } else this.#stuck.push(entry);
   }
 
-  #tryTo(attempt: () => void): boolean {
+  #tryToUnwatch(entry: Entry): boolean {
     try {
-      attempt();
+      this.unwatch(entry);
+      return true;
+    } catch {
+      this.#statistics.deregistrationFailures++;
+      return false;
+    }
+  }
+
+  #tryToDeregister(entry: Entry): boolean {
+    try {
+      this.#deregister(entry);
       return true;
     } catch {
       this.#statistics.deregistrationFailures++;
@@ -115,10 +123,10 @@ export class Deregistration {
   }
 
   #deregister(entry: Entry): void {
-    if (!entry.registered) return;
+    if ((entry.flags & REGISTERED) === 0) return;
     const before = performance.now();
     this.#registrar.deregister(entry.region);
-    entry.registered = false;
+    entry.flags &= ~REGISTERED;
     this.#statistics.deregistrationMicroseconds += (performance.now() - before) * 1000;
     this.#statistics.deregistrations++;
     this.#statistics.registered--;
@@ -127,8 +135,8 @@ export class Deregistration {
 
   /** Take the watch back. It stays a watch when that fails. */
   unwatch(entry: Entry): void {
-    if (!entry.watched) return;
-    this.#monitor.unwatch(entry.cookie);
-    entry.watched = false;
+    if ((entry.flags & WATCHED) === 0) return;
+    this.#monitor.unwatch(this.#slots.cookieOf(entry));
+    entry.flags &= ~WATCHED;
   }
 }

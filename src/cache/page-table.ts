@@ -4,6 +4,10 @@ const NODE_BITS = 9;
 /** Pages that a cell of the root stands for, in bits; with 8192 cells all page numbers up to 2^40 have a place. */
 const ROOT_BITS = 3 * NODE_BITS;
 const ROOT = 16 * NODE;
+/** Lines that remember nodes of the lowest kind, one for each 2 MiB: enough for 2 GiB at a time. */
+const LINES = 1024;
+/** Of no block. */
+const NO_BLOCK = -1;
 /** Below this many cells nothing is to be gained by giving memory back. */
 const SMALL = ROOT + 64 * NODE;
 
@@ -18,19 +22,35 @@ export class PageTable {
   #cells = new Int32Array(SMALL);
   /** Cells that are not 0, of each node. */
   #used = new Uint16Array(SMALL / NODE);
+  /** Pairs: a block of 512 pages, and the node that divides it. Saves most of the way down from the root. */
+  readonly #lines = new Int32Array(2 * LINES).fill(NO_BLOCK);
+  /** Nodes have come or gone in the present fill. */
+  #moved = false;
   /** Where the next new node goes, unless one has become free. */
   #end = ROOT;
   #free: number[] = [];
 
-  /** @param page a fraction does not matter */
+  /** @param page from 0 to 2^40 */
   get(page: number): number {
+    // Wrapped for blocks from 2^31 on: still another for each.
+    const block = (page * (1 / NODE)) | 0;
+    const line = (block & (LINES - 1)) << 1;
     const cells = this.#cells;
-    const high = (page / (NODE * NODE)) | 0;
+    return this.#lines[line] === block ? cells[this.#lines[line + 1] + (page & 511)] : this.#walk(page);
+  }
+
+  #walk(page: number): number {
+    const cells = this.#cells;
+    const high = (page * (1 / (NODE * NODE))) | 0;
     let cell = cells[high >> 9];
     if (cell < 0) cell = cells[(high & 511) - cell];
     if (cell < 0) cell = cells[((page >> 9) & 511) - cell];
-    if (cell < 0) cell = cells[(page & 511) - cell];
-    return cell;
+    if (cell >= 0) return cell;
+    const block = (page * (1 / NODE)) | 0;
+    const line = (block & (LINES - 1)) << 1;
+    this.#lines[line] = block;
+    this.#lines[line + 1] = -cell;
+    return cells[(page & 511) - cell];
   }
 
   /** The first page given to anybody from `page` on, or `end` if there is none before it. */
@@ -58,7 +78,19 @@ export class PageTable {
       this.#fill(at, ROOT_BITS, page - at * span, until - at * span, slot);
       page = until;
     }
+    if (this.#moved) this.#forget(first, end);
     if (this.nodes === 0 && this.#cells.length > SMALL) this.#shrink();
+  }
+
+  /** Nodes come and go only where pages are given away. */
+  #forget(first: number, end: number): void {
+    this.#moved = false;
+    const blocks = Math.ceil(end / NODE) - Math.floor(first / NODE);
+    if (blocks >= LINES) this.#lines.fill(NO_BLOCK);
+    else {
+      const block = Math.floor(first / NODE);
+      for (let n = 0; n < blocks; n++) this.#lines[((block + n) & (LINES - 1)) << 1] = NO_BLOCK;
+    }
   }
 
   /** The same for the block of 2^bits pages that the cell at `at` stands for; pages are counted from its first. */
@@ -100,6 +132,7 @@ export class PageTable {
   #divide(at: number): number {
     const was = this.#cells[at];
     const node = this.#free.pop() ?? this.#end;
+    this.#moved = true;
     if (node === this.#end) {
       this.#end += NODE;
       if (this.#end > this.#cells.length) this.#grow();
@@ -117,6 +150,7 @@ export class PageTable {
       if (this.#cells[at] < 0) this.#release(-this.#cells[at], bits - NODE_BITS);
     }
     this.#free.push(node);
+    this.#moved = true;
   }
 
   #grow(): void {

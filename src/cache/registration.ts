@@ -1,5 +1,6 @@
 import { regcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
+import { PAGES_PER_BYTE } from '../memory/pages.js';
 
 /** Memory that is pinned and visible to the device, held until its release. */
 export interface Registration extends Disposable {
@@ -31,10 +32,25 @@ export const NOT_KEPT = 8;
 export const PENDING = 16;
 /** For one acquire only: in no table. */
 export const UNCACHED = 32;
+/** Used since the evictor last looked: a second chance. */
+export const MARKED = 64;
+/** The monitor watches its range. */
+export const WATCHED = 128;
+/** It is registered at the device. */
+export const REGISTERED = 256;
+
+/** What is kept of a page number where it must be a small integer, which has 32 bits with its sign. */
+export const LOW_BITS = 0x7fff_ffff;
+
+/** Not in the order of eviction. */
+export const NOWHERE = -1;
+
+/** Any of them sends the last release to the keeper. */
+const AT_LAST_RELEASE = RETIRED | UNLISTED | NOT_KEPT;
 
 /** The cache that an entry belongs to. */
 export interface Keeper {
-  /** It is idle again, and one of its flags is set. */
+  /** It is idle again, and there is something to do for it. */
   lastRelease(entry: Entry): void;
   /** Its mapping changed. */
   invalidated(entry: Entry): void;
@@ -42,52 +58,81 @@ export interface Keeper {
   gone(entry: Entry): void;
 }
 
-/** A registration as the cache sees it. Fields that a hit touches come first. */
+/** More owners than one, when several objects lie in the same pages. */
+class Owners {
+  readonly #first: Memory | undefined;
+  readonly #others = new Set<object>();
+
+  constructor(first: Memory | undefined) {
+    this.#first = first;
+  }
+
+  add(owner: Memory): void {
+    if (owner === this.#first) return;
+    // The buffer, not the view: many views of a pooled buffer are one owner, so the set stays small.
+    this.#others.add(ArrayBuffer.isView(owner) ? owner.buffer : owner);
+  }
+}
+
+/**
+ * A registration as the cache sees it. There may be millions, and a hit touches one that no processor has near: what a
+ * hit needs comes first, and numbers too large for a small integer, which are objects of their own, are few.
+ */
 export class Entry implements Registration {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-  readonly access: number;
   /** Acquires less releases. */
   uses = 0;
-  /** Used since the evictor last looked: a second chance. */
-  marked = false;
-  /** The bits above; anything set sends the last release to the keeper. */
+  /** The bits above. */
   flags = PENDING;
-  /** The monitor's word for its slot when it was watched; NaN, never equal, where there is none. */
-  generation = NaN;
+  /** The lowest bits of the number of the page after its last: a small integer, unlike an address. */
+  readonly endPage: number;
   /** Keeps the memory from being collected, and so unmapped, while the registration is in use. */
-  owner: Memory | undefined = undefined;
-  /** More owners, when several objects lie in the same pages. */
-  otherOwners: Set<object> | undefined = undefined;
-
-  lkey = 0;
-  rkey = 0;
-  region: unknown = undefined;
+  #owner: Memory | Owners | undefined = undefined;
+  readonly keeper: Keeper;
+  #lkey = 0;
+  #rkey = 0;
+  readonly access: number;
   readonly slot: number;
-  readonly cookie: number;
-  watched = false;
-  registered = false;
+  /** First byte. */
+  readonly start: number;
+  /** Bytes. */
+  readonly length: number;
+  region: unknown = undefined;
+  /** Its place in the order of eviction. */
+  place = NOWHERE;
   /** Neighbours that share pages with this entry, by rising start. */
   previous: Entry | undefined = undefined;
   next: Entry | undefined = undefined;
-  readonly #keeper: Keeper;
 
-  constructor(keeper: Keeper, start: number, end: number, access: number, slot: number, cookie: number) {
+  constructor(keeper: Keeper, start: number, end: number, access: number, slot: number) {
+    this.endPage = Math.ceil(end * PAGES_PER_BYTE) & LOW_BITS;
+    this.keeper = keeper;
     this.start = start;
-    this.end = end;
+    this.length = end - start;
     this.access = access;
     this.slot = slot;
-    this.cookie = cookie;
-    this.#keeper = keeper;
   }
 
   get address(): number {
     return this.start;
   }
 
-  get length(): number {
-    return this.end - this.start;
+  /** Exclusive. */
+  get end(): number {
+    return this.start + this.length;
+  }
+
+  // Kept signed: half of all keys are no small integers otherwise.
+  get lkey(): number {
+    return this.#lkey >>> 0;
+  }
+
+  get rkey(): number {
+    return this.#rkey >>> 0;
+  }
+
+  setKeys(lkey: number, rkey: number): void {
+    this.#lkey = lkey | 0;
+    this.#rkey = rkey | 0;
   }
 
   get stale(): boolean {
@@ -96,40 +141,26 @@ export class Entry implements Registration {
 
   /** Count another use by `owner`. */
   use(owner: Memory | undefined): void {
-    this.marked = true;
-    if (this.uses++ === 0) this.owner = owner;
-    else if (this.owner !== owner) this.#alsoOwnedBy(owner);
+    this.flags |= MARKED;
+    if (this.uses++ === 0) this.#owner = owner;
+    else if (this.#owner !== owner) this.#alsoOwnedBy(owner);
   }
 
   release(): void {
     if (this.uses === 0) this.#refuseRelease();
     if (--this.uses !== 0) return;
-    this.owner = undefined;
-    if (this.otherOwners !== undefined) this.otherOwners = undefined;
-    if (this.flags !== 0) this.#keeper.lastRelease(this);
+    this.#owner = undefined;
+    if ((this.flags & AT_LAST_RELEASE) !== 0) this.keeper.lastRelease(this);
   }
 
   [Symbol.dispose](): void {
     this.release();
   }
 
-  belongsTo(keeper: Keeper): boolean {
-    return this.#keeper === keeper;
-  }
-
-  invalidated(): void {
-    this.#keeper.invalidated(this);
-  }
-
-  gone(): void {
-    this.#keeper.gone(this);
-  }
-
   #alsoOwnedBy(owner: Memory | undefined): void {
     if (owner === undefined) return;
-    // The buffer, not the view: many views of a pooled buffer are one owner, so the set stays small.
-    const buffer = ArrayBuffer.isView(owner) ? owner.buffer : owner;
-    (this.otherOwners ??= new Set()).add(buffer);
+    if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner);
+    this.#owner.add(owner);
   }
 
   #refuseRelease(): never {

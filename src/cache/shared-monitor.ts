@@ -59,7 +59,8 @@ export class SharedMonitor {
 
   readonly #sink: DrainSink = {
     invalidated: (cookie) => {
-      this.slots.byCookie(cookie)?.invalidated();
+      const entry = this.slots.byCookie(cookie);
+      entry?.keeper.invalidated(entry);
     },
     drainedTo: (low, high) => {
       for (const member of this.#members) member.drainedTo(low, high);

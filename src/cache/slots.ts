@@ -5,6 +5,10 @@ import { Entry, type Keeper } from './registration.js';
 const SLOTS = 2 ** 24;
 const GENERATIONS = 2 ** 29;
 
+/** Room at the start, and by what part it grows. */
+const ROOM = 64;
+const GROWTH = 1.25;
+
 /**
  * All registrations that exist, by slot. A cookie is a slot and a generation, so that an event for a registration
  * that is gone cannot hit the next one in its slot.
@@ -12,11 +16,11 @@ const GENERATIONS = 2 ** 29;
 export class Slots {
   /** Slot 0 stays empty: in the page table it means none. */
   readonly entries: (Entry | undefined)[] = [undefined];
-  /** Where each ends (exclusive), beside the entries: a look-up need not touch an entry that does not serve it. */
-  readonly ends: number[] = [0];
+  /** The monitor's word for each slot when its entry was watched. */
+  words = new Int32Array(ROOM);
   readonly #free: number[] = [];
-  /** Of each slot, the generation of its next entry. */
-  readonly #generations: number[] = [0];
+  /** Of each slot, the generation of its entry. */
+  #generations = new Int32Array(ROOM);
 
   /** Bytes from `start` (inclusive) to `end` (exclusive). */
   create(keeper: Keeper, start: number, end: number, access: number): Entry {
@@ -27,24 +31,37 @@ export class Slots {
         `there are ${SLOTS - 1} registrations: no cache holds more`,
       );
     }
-    const generation = this.#generations[slot] ?? 0;
-    this.#generations[slot] = (generation + 1) % GENERATIONS;
-    const entry = new Entry(keeper, start, end, access, slot, generation * SLOTS + slot);
+    if (slot === this.words.length) this.#grow();
+    const entry = new Entry(keeper, start, end, access, slot);
     this.entries[slot] = entry;
-    this.ends[slot] = end;
     return entry;
+  }
+
+  /** What the monitor calls an entry; no entry after it is called the same. */
+  cookieOf({ slot }: Entry): number {
+    return this.#generations[slot] * SLOTS + slot;
   }
 
   /** The entry watched under this cookie, unless it is gone. */
   byCookie(cookie: number): Entry | undefined {
     const entry = this.entries[cookie % SLOTS];
-    return entry?.cookie === cookie ? entry : undefined;
+    return entry !== undefined && this.cookieOf(entry) === cookie ? entry : undefined;
   }
 
   /** The cookie of the entry must no longer be watched. */
-  free(entry: Entry): void {
-    this.entries[entry.slot] = undefined;
-    this.#free.push(entry.slot);
+  free({ slot }: Entry): void {
+    this.entries[slot] = undefined;
+    this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;
+    this.#free.push(slot);
+  }
+
+  #grow(): void {
+    const room = Math.ceil(this.words.length * GROWTH);
+    const [words, generations] = [this.words, this.#generations];
+    this.words = new Int32Array(room);
+    this.words.set(words);
+    this.#generations = new Int32Array(room);
+    this.#generations.set(generations);
   }
 
   *all(): Generator<Entry> {

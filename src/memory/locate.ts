@@ -20,7 +20,7 @@ export interface Location {
 }
 
 /** User addresses end below this: 2^47 on x86-64, 2^48 or 2^52 on arm64. */
-const ADDRESS_LIMIT = 2 ** 52;
+export const ADDRESS_LIMIT = 2 ** 52;
 
 /** There is none under --jitless. */
 const WebAssemblyMemory = (
@@ -55,6 +55,19 @@ export function addressOf(memory: Memory): number {
   const location: Location = { address: 0, length: 0 };
   locate(memory, location);
   return location.address;
+}
+
+/** Whether {@link checkRange} has nothing to say against a range, if it ends within the address space. */
+export function isRange(address: number, length: number): boolean {
+  return (
+    address > 0 &&
+    address < ADDRESS_LIMIT &&
+    length > 0 &&
+    typeof address === 'number' &&
+    typeof length === 'number' &&
+    Math.floor(address) === address &&
+    Math.floor(length) === length
+  );
 }
 
 /**
