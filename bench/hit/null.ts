@@ -9,8 +9,8 @@ export function nullMonitor(): MemoryMonitor {
   return {
     kind: 'null (mapped page, never moves)',
     counter: new Int32Array(buffer, byteOffset, 2),
-    watch: () => undefined,
-    unwatch: () => undefined,
+    watch: () => true,
+    unwatch: () => true,
     drain: (sink) => {
       sink.drainedTo(0, 0);
     },

@@ -220,9 +220,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
       found.use(owner);
       return this.#handOut(found);
     }
-    const made = this.#make(address, length, access, owner, 0);
-    this.#statistics.misses++;
-    return this.#handOut(made);
+    return this.#handOut(this.#make(address, length, access, owner, 0));
   }
 
   /** In checking mode each acquire has an object of its own, so that one too many is found where it is. */
@@ -243,9 +241,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   }
 
   #acquireOnce(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
-    const made = this.#make(address, length, access, owner, UNCACHED | NOT_KEPT);
-    this.#statistics.uncached++;
-    return this.#handOut(made);
+    return this.#handOut(this.#make(address, length, access, owner, UNCACHED | NOT_KEPT));
   }
 
   /**
@@ -320,6 +316,10 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
       return undefined;
     }
     if (entry === undefined) return undefined;
+    if ((entry.flags & UNCACHED) !== 0) {
+      this.#doom(entry);
+      return undefined;
+    }
     this.#replaceIdleWithin(first, last, access);
     this.#statistics.merges++;
     this.#start(entry, owner);
@@ -348,6 +348,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   }
 
   #start(entry: Entry, owner: Memory | undefined): void {
+    if ((entry.flags & UNCACHED) === 0) this.#statistics.misses++;
+    else this.#statistics.uncached++;
     entry.use(owner);
     entry.flags &= ~MARKED;
     this.#insert(entry);
@@ -367,10 +369,11 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
     slots.words[entry.slot] = generationOf(monitor.generations, entry.slot);
     try {
       // Watch first, then register: a change between the two would otherwise go unseen for ever.
-      this.#untilRoom(() => {
-        monitor.watch(pageFloor(start), pageCeil(end), slots.cookieOf(entry), entry.slot);
-      });
-      entry.flags |= WATCHED;
+      const watched = this.#untilRoom(() =>
+        monitor.watch(pageFloor(start), pageCeil(end), slots.cookieOf(entry), entry.slot),
+      );
+      // What nobody watches is right for the acquire that it is made for, and for no later one.
+      entry.flags |= watched ? WATCHED : UNCACHED | NOT_KEPT;
       const before = performance.now();
       entry.region = this.#untilRoom(() => this.#registrar.register(start, end - start, access));
       entry.flags |= REGISTERED;

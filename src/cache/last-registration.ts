@@ -3,9 +3,9 @@ import type { Memory } from '../memory/locate.js';
 import type { Entry } from './registration.js';
 
 /** A constructor that makes no object, so that a class on top of it adds its private field to one that there is. */
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class
 class Given {
   constructor(object: object) {
-    // eslint-disable-next-line no-constructor-return
     return object;
   }
 }

@@ -24,9 +24,11 @@ export interface MemoryMonitor {
    * begins after this returns is reported once under `cookie`, until drained, and then again.
    * @param cookie a whole number below 2^53, distinct among the watches of this monitor
    * @param slot where its generation word is, if the monitor has one there; load the word before this call
-   * @throws RegcacheError when the range cannot be watched; nothing is watched then
+   * @returns false when memory of this kind is beyond what the monitor can see; nothing is watched then, and the
+   *   registration must not be kept
+   * @throws RegcacheError when it fails; nothing is watched then
    */
-  watch(start: number, end: number, cookie: number, slot: number): void;
+  watch(start: number, end: number, cookie: number, slot: number): boolean;
 
   /** Stop watching. Once it returns, no later drain reports `cookie`. May be called from within a drain. */
   unwatch(cookie: number): void;

@@ -109,7 +109,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
   }
 
   /** @throws ENOSPC past the driver's `max_ranges`, ENOMEM, EINVAL for a cookie in use */
-  watch(start: number, end: number, cookie: number, slot: number): void {
+  watch(start: number, end: number, cookie: number, slot: number): true {
     this.#requireOpen();
     const argument = this.#argument;
     putUint64(argument, REGISTER.START, start);
@@ -125,6 +125,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
         path: this.#path,
       });
     }
+    return true;
   }
 
   unwatch(cookie: number): void {

@@ -58,6 +58,8 @@ export class ModelMonitor implements MemoryMonitor {
   losesLast = false;
   /** Called before each watch; may throw, or change mappings. */
   beforeWatch: (() => void) | undefined;
+  /** Whether pages are beyond what it can see. */
+  cannotWatch: ((start: number, end: number) => boolean) | undefined;
   beforeUnwatch: (() => void) | undefined;
   /** Called before each drain; may throw. */
   beforeDrain: (() => void) | undefined;
@@ -69,10 +71,12 @@ export class ModelMonitor implements MemoryMonitor {
   #last = false;
   #onPending: (() => void) | undefined;
 
-  watch(start: number, end: number, cookie: number, slot: number): void {
+  watch(start: number, end: number, cookie: number, slot: number): boolean {
     this.beforeWatch?.();
+    if (this.cannotWatch?.(start, end)) return false;
     if (this.watches.has(cookie)) throw systemError(constants.errno.EINVAL, 'watch');
     this.watches.set(cookie, { start, end, slot, pending: false });
+    return true;
   }
 
   unwatch(cookie: number): void {

@@ -174,6 +174,28 @@ describe('cache: registrations for one acquire', () => {
     assertNothingLeft();
   });
 
+  it('are what memory gets that the monitor cannot see, also within a merge', () => {
+    const { cache, monitor, registrar, pages, assertFresh, assertNothingLeft } = modelled({ merge: true });
+    monitor.cannotWatch = (start, end) => start < at(8) && end > at(4);
+    pages(0, 4).release();
+    const first = pages(4, 6);
+    const second = pages(4, 6);
+    assert.notEqual(first.lkey, second.lkey);
+    assertFresh(first, 4, 6);
+    assert.equal(first.length, 2 * PAGE_SIZE);
+    first.release();
+    second.release();
+    assert.deepEqual(
+      [...registrar.pinned].map(({ start }) => start),
+      [at(0)],
+    );
+    assert.equal(monitor.watches.size, 1);
+    assert.equal(cache.statistics().uncached, 2);
+    assert.equal(cache.statistics().misses, 1);
+    cache.flush();
+    assertNothingLeft();
+  });
+
   it('leave nothing behind when they fail', () => {
     const { cache, registrar, assertNothingLeft } = modelled();
     registrar.beforeRegister = () => {
