@@ -1,16 +1,14 @@
-import { EventEmitter } from 'node:events';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { checkRange, isRange, locate, type Location, type Memory } from '../memory/locate.js';
+import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted } from './aborted.js';
-import type { Coverage } from './coverage.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
 import { Handle } from './handle.js';
-import { lastOf, remember } from './last-registration.js';
+import { generationOf, HitPath } from './hit.js';
 import { Lookup } from './lookup.js';
 import { type CacheOptions, type ChangeableLimits, checkLimits, checkOptions } from './options.js';
 import { PageCheck } from './page-check.js';
@@ -19,7 +17,6 @@ import type { Registrar } from './registrar.js';
 import {
   type Entry,
   type Keeper,
-  MARKED,
   NOT_KEPT,
   PENDING,
   REGISTERED,
@@ -31,17 +28,10 @@ import {
   WATCHED,
 } from './registration.js';
 import { type Member, SharedMonitor } from './shared-monitor.js';
-import type { Slots } from './slots.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
 
 /** How often a registration is made anew when its mapping changes meanwhile. */
 const ATTEMPTS = 8;
-
-/** On x86-64 loads are not reordered with loads; elsewhere the counter must be read with an acquiring load. */
-const ORDERED_LOADS = process.arch === 'x64';
-
-/** Compared instead of the counter to send every acquire the slow way; what a cache remembers is 0 then. */
-const MOVED = Int32Array.of(1, 0);
 
 /** Rights that make no sense for a cache: it pins whole pages at their own addresses. */
 const UNCACHEABLE_ACCESS = Access.ZERO_BASED | Access.ON_DEMAND | Access.HUGETLB;
@@ -71,7 +61,7 @@ export interface WaitOptions {
  * unmapped or remapped them before. When nothing was invalidated that costs a load of the monitor's counter and a
  * table look-up.
  */
-export class RegistrationCache extends EventEmitter<CacheEvents> implements Keeper, Member {
+export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #shared: SharedMonitor;
   readonly #registrar: Registrar;
   readonly #deregistration: Deregistration;
@@ -82,26 +72,15 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   #maxRegistrations: number;
   #maxPinnedBytes: number;
 
-  /** What the hit path compares with the counter: the drained value, in halves as the view shows it. */
-  #drainedLow = 0;
-  #drainedHigh = 0;
-  #counter: Int32Array;
-  /** A word for each slot that changes when its registration is hit, if the monitor has them. */
-  #generations: Int32Array | undefined;
   /** The counter's value up to which everything has been drained. */
   #toldLow = 0;
   #toldHigh = 0;
 
   #state: 'open' | 'ending' | 'closed' = 'open';
   #bypass = false;
-  readonly #slots: Slots;
   readonly #lookup: Lookup;
-  /** Part of the lookup, at hand. */
-  readonly #writable: Coverage;
   readonly #order: EvictionOrder;
   readonly #statistics = noStatistics();
-  /** Counted apart, as a hit has time for one count only. */
-  #hits = 0;
   /** How often each is pinned. */
   readonly #pins = new Map<Entry, number>();
   /** Who waits for the end of which. */
@@ -109,11 +88,14 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   readonly #here: Location = { address: 0, length: 0 };
 
   constructor(options: CacheOptions) {
-    super();
     const checked = checkOptions(options);
-    this.#shared = SharedMonitor.of(checked.monitor);
+    const shared = SharedMonitor.of(checked.monitor);
+    const { monitor, slots } = shared;
+    const lookup = new Lookup();
+    super(lookup.writable, slots);
+    this.#shared = shared;
+    this.#lookup = lookup;
     this.#registrar = checked.registrar;
-    const { monitor, slots } = this.#shared;
     this.#deregistration = new Deregistration(
       monitor,
       this.#registrar,
@@ -121,94 +103,24 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
       this.#statistics,
       checked.deregisterFor,
     );
-    this.#slots = slots;
     this.#order = new EvictionOrder(slots.entries);
-    this.#lookup = new Lookup(slots);
-    this.#writable = this.#lookup.writable;
     this.#maxRegistrations = checked.maxRegistrations;
     this.#maxPinnedBytes = checked.maxPinnedBytes;
     this.#keepRemote = checked.keepRemote;
     this.#merge = checked.merge;
     this.#check = checked.witness && new PageCheck(checked.witness);
     this.eagerDrain = checked.eagerDrain;
-    this.#counter = monitor.counter;
-    this.#generations = monitor.generations;
     this.#chooseWay();
     this.#shared.join(this);
   }
 
-  /**
-   * A registration of the memory, to be released once.
-   * @param access bits of Access: LOCAL_WRITE unless told otherwise, NONE for memory that is only read. With remote
-   *   rights it covers exactly these bytes and, unless the cache keeps remote registrations, ends at the last release.
-   * @throws ERR_NOT_MEMORY, ERR_DETACHED_BUFFER, ERR_INVALID_LENGTH, ERR_INVALID_ACCESS, ERR_NOT_MAPPED,
-   *   ERR_READ_ONLY_MEMORY, ERR_REGISTRATION_FAILED, ERR_MEMLOCK_LIMIT, ERR_MAPPING_UNSTABLE, ERR_CLOSED
-   */
-  acquire(memory: Memory, access: number = Access.LOCAL_WRITE): Registration {
-    const last = lastOf(memory);
-    // One that is not retired covers what it covered, and an object without bytes is not what it was.
-    if (
-      last !== undefined &&
-      last.keeper === this &&
-      (last.flags & RETIRED) === 0 &&
-      access === Access.LOCAL_WRITE &&
-      (memory as ArrayBuffer).byteLength !== 0 &&
-      this.#isCurrent(last)
-    ) {
-      this.#hits++;
-      last.use(memory);
-      return last;
-    }
-    return this.#acquireLocated(memory, access);
-  }
-
-  #acquireLocated(memory: Memory, access: number): Entry | Handle {
-    locate(memory, this.#here);
-    const { address, length } = this.#here;
-    if (access === Access.LOCAL_WRITE) {
-      const entry = this.#writable.find(address, address + length);
-      if (entry !== undefined && this.#isCurrent(entry)) {
-        this.#hits++;
-        entry.use(memory);
-        remember(memory, entry);
-        return entry;
-      }
-    }
-    return this.#acquireSlowly(address, length, access, memory);
-  }
-
-  /**
-   * The same for a raw address. Unsafe in so far as nothing keeps the memory mapped: the caller must, until the release.
-   * @param address first byte
-   * @param length bytes
-   * @throws ERR_INVALID_ADDRESS and what {@link acquire} throws
-   */
-  acquireRange(address: number, length: number, access: number = Access.LOCAL_WRITE): Registration {
-    if (access === Access.LOCAL_WRITE && isRange(address, length)) {
-      const entry = this.#writable.find(address, address + length);
-      if (entry !== undefined && this.#isCurrent(entry)) {
-        this.#hits++;
-        entry.use(undefined);
-        return entry;
-      }
-    }
-    checkRange(address, length);
-    return this.#acquireSlowly(address, length, access, undefined);
-  }
-
-  /** Whether the monitor has nothing new to report of an entry. Never true while acquires go the slow way. */
-  #isCurrent(entry: Entry): boolean {
-    const counter = this.#counter;
-    // Low half first: the counter only rises, so a pair equal to the drained value was the value at the first load.
-    const low = ORDERED_LOADS ? counter[0] : Atomics.load(counter, 0);
-    const high = ORDERED_LOADS ? counter[1] : Atomics.load(counter, 1);
-    if (low === this.#drainedLow && high === this.#drainedHigh) return true;
-    // Something was hit, but not this: its word, loaded after the counter, is the one it was watched with.
-    const { slot } = entry;
-    return generationOf(this.#generations, slot) === this.#slots.words[slot];
-  }
-
-  #acquireSlowly(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
+  /** @internal */
+  protected override acquireSlowly(
+    address: number,
+    length: number,
+    access: number,
+    owner: Memory | undefined,
+  ): Entry | Handle {
     this.#requireOpen();
     checkCachedAccess(access);
     this.#drainIfMoved();
@@ -216,8 +128,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
     const found = this.#lookup.find(address, address + length, access);
     if (found !== undefined) {
       this.#check?.verify(found);
-      this.#hits++;
-      found.use(owner);
+      this.#statistics.hits++;
+      found.useFor(owner);
       return this.#handOut(found);
     }
     return this.#handOut(this.#make(address, length, access, owner, 0));
@@ -251,7 +163,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
    */
   pin(target: Target, access: number = Access.LOCAL_WRITE): Registration {
     const { address, length } = this.#locate(target);
-    const registration = this.#acquireSlowly(address, length, access, ownerOf(target));
+    const registration = this.acquireSlowly(address, length, access, ownerOf(target));
     const entry = registration instanceof Handle ? registration.entry : registration;
     this.#pins.set(entry, (this.#pins.get(entry) ?? 0) + 1);
     return new Handle(entry, () => {
@@ -350,8 +262,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   #start(entry: Entry, owner: Memory | undefined): void {
     if ((entry.flags & UNCACHED) === 0) this.#statistics.misses++;
     else this.#statistics.uncached++;
-    entry.use(owner);
-    entry.flags &= ~MARKED;
+    entry.useFor(owner);
+    entry.unmark();
     this.#insert(entry);
     this.#tellOf('register', entry);
   }
@@ -528,9 +440,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   drainedTo(low: number, high: number): void {
     this.#toldLow = low;
     this.#toldHigh = high;
-    if (this.#counter === MOVED) return;
-    this.#drainedLow = low;
-    this.#drainedHigh = high;
+    this.#chooseWay();
   }
 
   /** @internal */
@@ -577,7 +487,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   /** What the cache has done so far, and what it holds now; a copy. */
   statistics(): Statistics {
     const counted = this.#statistics;
-    return { ...counted, hits: this.#hits, acquires: this.#hits + counted.misses + counted.uncached };
+    const hits = this.hits + counted.hits;
+    return { ...counted, hits, acquires: hits + counted.misses + counted.uncached };
   }
 
   /** What is registered now, by rising address; copies. */
@@ -724,23 +635,14 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   /** Let acquires try a hit first, or send them all the slow way. */
   #chooseWay(): void {
     const { monitor } = this.#shared;
-    const slowly = this.#state !== 'open' || this.#bypass || this.#check !== undefined;
-    this.#counter = slowly ? MOVED : monitor.counter;
-    this.#generations = slowly ? undefined : monitor.generations;
-    this.#drainedLow = slowly ? 0 : this.#toldLow;
-    this.#drainedHigh = slowly ? 0 : this.#toldHigh;
+    if (this.#state !== 'open' || this.#bypass || this.#check !== undefined) this.serveNone();
+    else this.serveHits(monitor, this.#toldLow, this.#toldHigh);
   }
 
   #requireOpen(): void {
     if (this.#state === 'open') return;
     throw regcacheError('ERR_CLOSED', `the cache ${this.#state === 'closed' ? 'was' : 'is being'} closed`);
   }
-}
-
-/** The monitor's word for a slot; NaN, which equals nothing, where there is none. */
-function generationOf(words: Int32Array | undefined, slot: number): number {
-  if (words === undefined || slot >= words.length) return NaN;
-  return ORDERED_LOADS ? words[slot] : Atomics.load(words, slot);
 }
 
 function isRaw(target: Target): target is Exclude<Target, Memory> {

@@ -1,8 +1,12 @@
-import { PAGES_PER_BYTE, pageOf } from '../memory/pages.js';
+import { pageOf } from '../memory/pages.js';
 import { PAGE_SIZE } from '../system/libc.js';
-import { type Entry, LOW_BITS } from './registration.js';
+import type { Entry } from './registration.js';
 import { PageTable } from './page-table.js';
-import type { Slots } from './slots.js';
+
+// Not imported: a hit would load and check what is (V8 makes constants only of what a module keeps to itself).
+const PAGES_PER_BYTE = 1 / PAGE_SIZE;
+const PAGE_BITS = Math.log2(PAGE_SIZE);
+const BYTE_IN_PAGE = PAGE_SIZE - 1;
 
 /**
  * Which registration serves which pages. Registrations may overlap but never contain one another, so that sorted by
@@ -10,21 +14,25 @@ import type { Slots } from './slots.js';
  * also the one that reaches furthest: if any registration covers a request, the one at its first page does.
  */
 export class Coverage {
-  readonly #table = new PageTable();
-  readonly #entries: readonly (Entry | undefined)[];
-
-  constructor({ entries }: Slots) {
-    this.#entries = entries;
-  }
+  readonly #table = new PageTable<Entry>();
+  /** The neighbours that share pages with an entry, as few have them: the one that begins before it, and after it. */
+  readonly #previous = new Map<Entry, Entry>();
+  readonly #next = new Map<Entry, Entry>();
 
   /** The registration that covers all bytes from `start` (inclusive) to `end` (exclusive), if there is one. */
   find(start: number, end: number): Entry | undefined {
-    const page = pageOf(start);
-    const entry = this.#entries[this.#table.get(page)];
+    const entry = this.#table.get(start * PAGES_PER_BYTE);
+    return entry !== undefined && end <= entry.end ? entry : undefined;
+  }
+
+  /** The same in fewer steps, for `length` bytes, less than 2^31, from `start` on. */
+  findSmall(start: number, length: number): Entry | undefined {
+    const page = start * PAGES_PER_BYTE;
+    const entry = this.#table.get(page);
     if (entry === undefined) return undefined;
-    // In small integers, of the last 31 bits: exact enough for all but the largest, and never too much.
-    const left = (entry.endPage - (page | 0)) & LOW_BITS;
-    return end * PAGES_PER_BYTE - page <= left || end <= entry.end ? entry : undefined;
+    // Of the numbers of pages the low 32 bits do: what is covered may seem shorter than it is, never longer.
+    const pagesAfter = ((start & BYTE_IN_PAGE) + (length - 1)) >>> PAGE_BITS;
+    return pagesAfter < (entry.endPage - (page | 0)) >>> 0 ? entry : undefined;
   }
 
   /** The registrations that lie wholly between `start` and `end` (exclusive), by rising start. */
@@ -33,9 +41,9 @@ export class Coverage {
     const after = Math.ceil(end / PAGE_SIZE);
     let page = this.#table.seek(pageOf(start), after);
     while (page < after) {
-      const entry = this.#at(page)!;
+      const entry = this.#table.get(page)!;
       if (entry.start >= start && entry.end <= end) found.push(entry);
-      page = this.#table.seek(endOfPages(entry), after);
+      page = this.#table.seek(this.#endOfPages(entry), after);
     }
     return found;
   }
@@ -47,12 +55,12 @@ export class Coverage {
     let page = this.#table.seek(pageOf(start), after);
     if (page === after) return found;
     // Those that begin further ahead may have lost all their pages here to ones that begin later.
-    let ahead = this.#at(page)!.previous;
-    for (; ahead !== undefined && ahead.end > start; ahead = ahead.previous) found.push(ahead);
+    let ahead = this.#previous.get(this.#table.get(page)!);
+    for (; ahead !== undefined && ahead.end > start; ahead = this.#previous.get(ahead)) found.push(ahead);
     while (page < after) {
-      const entry = this.#at(page)!;
+      const entry = this.#table.get(page)!;
       found.push(entry);
-      page = this.#table.seek(endOfPages(entry), after);
+      page = this.#table.seek(this.#endOfPages(entry), after);
     }
     return found;
   }
@@ -61,48 +69,47 @@ export class Coverage {
   insert(entry: Entry): void {
     const first = pageOf(entry.start);
     const end = pageOf(entry.end);
-    const previous = this.#at(first);
+    const previous = this.#table.get(first);
     // What begins behind the previous one's pages begins behind our first page, too.
-    const page = this.#table.seek(previous === undefined ? first : endOfPages(previous), end);
-    const next = page < end ? this.#at(page) : undefined;
-    link(previous, entry);
-    link(entry, next);
-    this.#table.fill(first, page, entry.slot);
+    const page = this.#table.seek(previous === undefined ? first : this.#endOfPages(previous), end);
+    const next = page < end ? this.#table.get(page) : undefined;
+    if (previous !== undefined) this.#link(previous, entry);
+    if (next !== undefined) this.#link(entry, next);
+    this.#table.fill(first, page, entry);
   }
 
   /** Take an entry out and give the pages it shares back to the neighbour that covers them too. */
   remove(entry: Entry): void {
-    const { previous, next } = entry;
+    const previous = this.#previous.get(entry);
+    const next = this.#next.get(entry);
     const first = pageOf(entry.start);
-    const end = endOfPages(entry);
+    const end = this.#endOfPages(entry);
     const shared = previous === undefined ? first : Math.min(Math.max(pageOf(previous.end), first), end);
-    if (previous !== undefined) this.#table.fill(first, shared, previous.slot);
-    this.#table.fill(shared, end, 0);
-    entry.previous = entry.next = undefined;
-    if (previous !== undefined && next !== undefined && previous.end > next.start) link(previous, next);
-    else {
-      if (previous !== undefined) previous.next = undefined;
-      if (next !== undefined) next.previous = undefined;
-    }
+    if (previous !== undefined) this.#table.fill(first, shared, previous);
+    this.#table.fill(shared, end, undefined);
+    if (previous !== undefined) this.#unlink(previous, entry);
+    if (next !== undefined) this.#unlink(entry, next);
+    if (previous !== undefined && next !== undefined && previous.end > next.start) this.#link(previous, next);
+  }
+
+  #link(left: Entry, right: Entry): void {
+    this.#next.set(left, right);
+    this.#previous.set(right, left);
+  }
+
+  #unlink(left: Entry, right: Entry): void {
+    this.#next.delete(left);
+    this.#previous.delete(right);
+  }
+
+  /** The page after the last that belongs to the entry; the next one may share the rest. */
+  #endOfPages(entry: Entry): number {
+    const next = this.#next.get(entry);
+    return pageOf(next === undefined ? entry.end : Math.min(next.start, entry.end));
   }
 
   /** Nodes of the page table in use: 0 when nothing is covered. */
   get nodes(): number {
     return this.#table.nodes;
   }
-
-  #at(page: number): Entry | undefined {
-    const slot = this.#table.get(page);
-    return slot === 0 ? undefined : this.#entries[slot];
-  }
-}
-
-/** The page after the last that belongs to the entry; the next one may share the rest. */
-function endOfPages({ end, next }: Entry): number {
-  return pageOf(next === undefined ? end : Math.min(next.start, end));
-}
-
-function link(left: Entry | undefined, right: Entry | undefined): void {
-  if (left !== undefined) left.next = right;
-  if (right !== undefined) right.previous = left;
 }

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { MARKED, NOWHERE, UNLISTED, type Entry } from './registration.js';
+import { NOWHERE, UNLISTED, type Entry } from './registration.js';
 
 /** Places in a run. */
 const RUN = 64;
@@ -8,7 +8,9 @@ const RUN = 64;
 class Run {
   readonly number: number;
   /** By slot; 0 where one has left. */
-  readonly slots: number[] = [];
+  readonly slots = new Array<number>(RUN).fill(0);
+  /** How many were added. */
+  count = 0;
   /** How many there still are. */
   left = 0;
   /** The first that has not been taken. */
@@ -41,10 +43,10 @@ export class EvictionOrder {
 
   /** Add an entry that is not in the order as the newest. */
   add(entry: Entry): void {
-    if (this.#filling.slots.length === RUN) this.#fillNext();
+    if (this.#filling.count === RUN) this.#fillNext();
     const run = this.#filling;
-    entry.place = run.number * RUN + run.slots.length;
-    run.slots.push(entry.slot);
+    entry.place = run.number * RUN + run.count;
+    run.slots[run.count++] = entry.slot;
     run.left++;
   }
 
@@ -80,8 +82,8 @@ export class EvictionOrder {
       if (entry.uses !== 0) {
         // Off the order until its last release puts it back, so that the next search need not pass it again.
         entry.flags |= UNLISTED;
-      } else if ((entry.flags & MARKED) !== 0) {
-        entry.flags &= ~MARKED;
+      } else if (entry.marked) {
+        entry.unmark();
         this.add(entry);
       } else {
         return entry;

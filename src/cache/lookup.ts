@@ -2,25 +2,17 @@ import { Access, REMOTE_ACCESS } from '../access.js';
 import { Coverage } from './coverage.js';
 import { ExactTable } from './exact-table.js';
 import { type Entry, UNCACHED } from './registration.js';
-import type { Slots } from './slots.js';
 
 /** Which registrations there are, and which of them serve what. */
 export class Lookup {
-  readonly #slots: Slots;
   /** Registrations with LOCAL_WRITE alone, by far the most. */
-  readonly writable: Coverage;
+  readonly writable = new Coverage();
   /** Registrations that only this process uses, by access. */
-  readonly #local: Map<number, Coverage>;
+  readonly #local = new Map([[Access.LOCAL_WRITE, this.writable]]);
   /** Registrations that a peer can reach. */
   readonly #exact = new ExactTable();
   /** Registrations that serve nobody any more, or only who made them, and are not gone yet. */
   readonly #loose = new Set<Entry>();
-
-  constructor(slots: Slots) {
-    this.#slots = slots;
-    this.writable = new Coverage(slots);
-    this.#local = new Map([[Access.LOCAL_WRITE, this.writable]]);
-  }
 
   /** A registration that serves a request for `start` to `end` (exclusive). */
   find(start: number, end: number, access: number): Entry | undefined {
@@ -70,7 +62,7 @@ export class Lookup {
   #tableOf({ access }: Entry): Coverage | ExactTable {
     if ((access & REMOTE_ACCESS) !== 0) return this.#exact;
     let coverage = this.#local.get(access);
-    if (coverage === undefined) this.#local.set(access, (coverage = new Coverage(this.#slots)));
+    if (coverage === undefined) this.#local.set(access, (coverage = new Coverage()));
     return coverage;
   }
 }

@@ -4,23 +4,29 @@ const NODE_BITS = 9;
 /** Pages that a cell of the root stands for, in bits; with 8192 cells all page numbers up to 2^40 have a place. */
 const ROOT_BITS = 3 * NODE_BITS;
 const ROOT = 16 * NODE;
-/** Lines that remember nodes of the lowest kind, one for each 2 MiB: enough for 2 GiB at a time. */
-const LINES = 1024;
+/** Lines that remember nodes of the lowest kind, one for each 2 MiB: enough for 16 GiB at a time. */
+const LINES = 8192;
 /** Of no block. */
 const NO_BLOCK = -1;
 /** Below this many cells nothing is to be gained by giving memory back. */
 const SMALL = ROOT + 64 * NODE;
+/** V8 makes a hash table of a longer array that is asked for at once (kMaxFastArrayLength of js-array.h). */
+const LONGEST = 32 * 1024 * 1024;
+
+/** What a block of pages is given to, or the place of the node that divides the block. */
+type Cell<T> = T | number | undefined;
 
 /**
- * From page number to the slot of the registration that covers the page; 0 means none.
+ * From page number to the object, a registration, that the page is given to.
  *
- * A radix tree in one array. A cell holds the slot that the whole of its block is given to, or, negative, where the
- * node begins that divides the block; so a large registration needs few cells. No node has all its cells alike.
+ * A radix tree in one array. A cell holds what the whole of its block is given to, or where the node begins that divides
+ * the block; so a large registration needs few cells. No node has all its cells alike. The objects themselves are in the
+ * cells, as each place in memory that a look-up visits may be one that no processor has near.
  * Page numbers may have more than 32 bits: bitwise operators take the lowest.
  */
-export class PageTable {
-  #cells = new Int32Array(SMALL);
-  /** Cells that are not 0, of each node. */
+export class PageTable<T extends object> {
+  #cells: Cell<T>[] = cells(SMALL);
+  /** Cells that are not undefined, of each node. */
   #used = new Uint16Array(SMALL / NODE);
   /** Pairs: a block of 512 pages, and the node that divides it. Saves most of the way down from the root. */
   readonly #lines = new Int32Array(2 * LINES).fill(NO_BLOCK);
@@ -30,27 +36,32 @@ export class PageTable {
   #end = ROOT;
   #free: number[] = [];
 
-  /** @param page from 0 to 2^40 */
-  get(page: number): number {
+  /** @param page from 0 to 2^40; a fraction does not matter */
+  get(page: number): T | undefined {
     // Wrapped for blocks from 2^31 on: still another for each.
     const block = (page * (1 / NODE)) | 0;
     const line = (block & (LINES - 1)) << 1;
-    const cells = this.#cells;
-    return this.#lines[line] === block ? cells[this.#lines[line + 1] + (page & 511)] : this.#walk(page);
+    return this.#lines[line] === block
+      ? (this.#cells[this.#lines[line + 1] + (page & (NODE - 1))] as T | undefined)
+      : this.#walk(page);
   }
 
-  #walk(page: number): number {
-    const cells = this.#cells;
-    const high = (page * (1 / (NODE * NODE))) | 0;
-    let cell = cells[high >> 9];
-    if (cell < 0) cell = cells[(high & 511) - cell];
-    if (cell < 0) cell = cells[((page >> 9) & 511) - cell];
-    if (cell >= 0) return cell;
-    const block = (page * (1 / NODE)) | 0;
-    const line = (block & (LINES - 1)) << 1;
-    this.#lines[line] = block;
-    this.#lines[line + 1] = -cell;
-    return cells[(page & 511) - cell];
+  #walk(page: number): T | undefined {
+    let bits = ROOT_BITS;
+    let node = 0;
+    let cell = this.#cells[(page / 2 ** ROOT_BITS) | 0];
+    while (typeof cell === 'number') {
+      bits -= NODE_BITS;
+      node = cell;
+      cell = this.#cells[node + ((page >> bits) & (NODE - 1))];
+    }
+    if (bits === 0) {
+      const block = (page * (1 / NODE)) | 0;
+      const line = (block & (LINES - 1)) << 1;
+      this.#lines[line] = block;
+      this.#lines[line + 1] = node;
+    }
+    return cell;
   }
 
   /** The first page given to anybody from `page` on, or `end` if there is none before it. */
@@ -58,24 +69,24 @@ export class PageTable {
     while (page < end) {
       let bits = ROOT_BITS;
       let cell = this.#cells[(page / 2 ** ROOT_BITS) | 0];
-      while (cell < 0) {
+      while (typeof cell === 'number') {
         bits -= NODE_BITS;
-        cell = this.#cells[((page >> bits) & (NODE - 1)) - cell];
+        cell = this.#cells[((page >> bits) & (NODE - 1)) + cell];
       }
-      if (cell !== 0) return page;
+      if (cell !== undefined) return page;
       const span = 1 << bits;
       page += span - (page & (span - 1));
     }
     return end;
   }
 
-  /** Give the pages from `first` (inclusive) to `end` (exclusive) to `slot`, 0 to nobody. */
-  fill(first: number, end: number, slot: number): void {
+  /** Give the pages from `first` (inclusive) to `end` (exclusive) to `whom`, undefined for nobody. */
+  fill(first: number, end: number, whom: T | undefined): void {
     const span = 2 ** ROOT_BITS;
     for (let page = first; page < end;) {
       const at = Math.floor(page / span);
       const until = Math.min(end, (at + 1) * span);
-      this.#fill(at, ROOT_BITS, page - at * span, until - at * span, slot);
+      this.#fill(at, ROOT_BITS, page - at * span, until - at * span, whom);
       page = until;
     }
     if (this.#moved) this.#forget(first, end);
@@ -85,52 +96,49 @@ export class PageTable {
   /** Nodes come and go only where pages are given away. */
   #forget(first: number, end: number): void {
     this.#moved = false;
-    const blocks = Math.ceil(end / NODE) - Math.floor(first / NODE);
+    const block = Math.floor(first / NODE);
+    const blocks = Math.ceil(end / NODE) - block;
     if (blocks >= LINES) this.#lines.fill(NO_BLOCK);
-    else {
-      const block = Math.floor(first / NODE);
-      for (let n = 0; n < blocks; n++) this.#lines[((block + n) & (LINES - 1)) << 1] = NO_BLOCK;
-    }
+    else for (let n = 0; n < blocks; n++) this.#lines[((block + n) & (LINES - 1)) << 1] = NO_BLOCK;
   }
 
   /** The same for the block of 2^bits pages that the cell at `at` stands for; pages are counted from its first. */
-  #fill(at: number, bits: number, first: number, end: number, slot: number): void {
+  #fill(at: number, bits: number, first: number, end: number, whom: T | undefined): void {
     const cell = this.#cells[at];
     if (end - first === 1 << bits) {
-      this.#set(at, bits, slot);
-    } else if (cell !== slot) {
-      const node = cell < 0 ? -cell : this.#divide(at);
+      this.#set(at, bits, whom);
+    } else if (cell !== whom) {
+      const node = typeof cell === 'number' ? cell : this.#divide(at, cell);
       const below = bits - NODE_BITS;
       for (let page = first; page < end;) {
         const index = page >> below;
         const start = index << below;
         const until = Math.min(end, start + (1 << below));
-        this.#fill(node + index, below, page - start, until - start, slot);
+        this.#fill(node + index, below, page - start, until - start, whom);
         page = until;
       }
-      if (this.#isAll(node, slot)) this.#set(at, bits, slot);
+      if (this.#isAll(node, whom)) this.#set(at, bits, whom);
     }
   }
 
-  #isAll(node: number, slot: number): boolean {
+  #isAll(node: number, whom: T | undefined): boolean {
     const used = this.#used[node / NODE];
-    if (slot === 0) return used === 0;
+    if (whom === undefined) return used === 0;
     if (used !== NODE) return false;
-    for (let at = node; at < node + NODE; at++) if (this.#cells[at] !== slot) return false;
+    for (let at = node; at < node + NODE; at++) if (this.#cells[at] !== whom) return false;
     return true;
   }
 
-  #set(at: number, bits: number, cell: number): void {
+  #set(at: number, bits: number, whom: T | undefined): void {
     const was = this.#cells[at];
-    if (was < 0) this.#release(-was, bits - NODE_BITS);
-    this.#cells[at] = cell;
-    if (was === 0 && cell !== 0) this.#used[at >> NODE_BITS]++;
-    if (was !== 0 && cell === 0) this.#used[at >> NODE_BITS]--;
+    if (typeof was === 'number') this.#release(was, bits - NODE_BITS);
+    this.#cells[at] = whom;
+    if (was === undefined && whom !== undefined) this.#used[at >> NODE_BITS]++;
+    if (was !== undefined && whom === undefined) this.#used[at >> NODE_BITS]--;
   }
 
   /** Put a node in the place of a cell, each of its own cells being what that was. */
-  #divide(at: number): number {
-    const was = this.#cells[at];
+  #divide(at: number, was: T | undefined): number {
     const node = this.#free.pop() ?? this.#end;
     this.#moved = true;
     if (node === this.#end) {
@@ -138,17 +146,20 @@ export class PageTable {
       if (this.#end > this.#cells.length) this.#grow();
     }
     this.#cells.fill(was, node, node + NODE);
-    this.#used[node >> NODE_BITS] = was === 0 ? 0 : NODE;
-    this.#cells[at] = -node;
-    if (was === 0) this.#used[at >> NODE_BITS]++;
+    this.#used[node >> NODE_BITS] = was === undefined ? 0 : NODE;
+    this.#cells[at] = node;
+    if (was === undefined) this.#used[at >> NODE_BITS]++;
     return node;
   }
 
   /** Free a node whose cells stand for 2^bits pages each, and those below it. */
   #release(node: number, bits: number): void {
     for (let at = node; bits > 0 && at < node + NODE; at++) {
-      if (this.#cells[at] < 0) this.#release(-this.#cells[at], bits - NODE_BITS);
+      const cell = this.#cells[at];
+      if (typeof cell === 'number') this.#release(cell, bits - NODE_BITS);
     }
+    // What a free node holds would not be collected.
+    this.#cells.fill(undefined, node, node + NODE);
     this.#free.push(node);
     this.#moved = true;
   }
@@ -156,9 +167,9 @@ export class PageTable {
   #grow(): void {
     // By a quarter only: in a large cache most of the table's memory is here.
     const nodes = Math.ceil((this.#cells.length / NODE) * 1.25);
-    const [cells, used] = [this.#cells, this.#used];
-    this.#cells = new Int32Array(nodes * NODE);
-    this.#cells.set(cells);
+    const [old, used] = [this.#cells, this.#used];
+    this.#cells = cells(nodes * NODE);
+    for (let at = 0; at < old.length; at++) this.#cells[at] = old[at];
     this.#used = new Uint16Array(nodes);
     this.#used.set(used);
   }
@@ -176,8 +187,15 @@ export class PageTable {
     return (this.#end - ROOT) / NODE - this.#free.length;
   }
 
-  /** Memory of the table. */
-  get bytes(): number {
-    return this.#cells.byteLength + this.#used.byteLength;
+  /** Cells that there is memory for. */
+  get size(): number {
+    return this.#cells.length;
   }
+}
+
+/** So many cells that are undefined. */
+function cells<T>(length: number): Cell<T>[] {
+  const made = new Array<Cell<T>>(Math.min(length, LONGEST)).fill(undefined);
+  while (made.length < length) made.push(undefined);
+  return made;
 }

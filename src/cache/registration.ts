@@ -20,27 +20,27 @@ export interface Registration extends Disposable {
   release(): void;
 }
 
-/** Out of lookup: deregistered at the last release. */
-export const RETIRED = 1;
-/** Retired because the mapping changed. */
-export const STALE = 2;
-/** Not in the eviction order, to be put back at the last release. */
-export const UNLISTED = 4;
-/** Deregistered at the last release although nothing is wrong with it. */
-export const NOT_KEPT = 8;
-/** Being made: watched, in no table yet. */
-export const PENDING = 16;
-/** For one acquire only: in no table. */
-export const UNCACHED = 32;
-/** Used since the evictor last looked: a second chance. */
-export const MARKED = 64;
-/** The monitor watches its range. */
-export const WATCHED = 128;
-/** It is registered at the device. */
-export const REGISTERED = 256;
+// What is known of an entry, in bits that no right of access has: both are in one word.
 
-/** What is kept of a page number where it must be a small integer, which has 32 bits with its sign. */
-export const LOW_BITS = 0x7fff_ffff;
+/** Out of lookup: deregistered at the last release. */
+export const RETIRED = 1 << 8;
+/** Retired because the mapping changed. */
+export const STALE = 1 << 9;
+/** Not in the eviction order, to be put back at the last release. */
+export const UNLISTED = 1 << 10;
+/** Deregistered at the last release although nothing is wrong with it. */
+export const NOT_KEPT = 1 << 11;
+/** Being made: watched, in no table yet. */
+export const PENDING = 1 << 12;
+/** For one acquire only: in no table. */
+export const UNCACHED = 1 << 13;
+/** The monitor watches its range. */
+export const WATCHED = 1 << 14;
+/** It is registered at the device. */
+export const REGISTERED = 1 << 15;
+
+/** The bits of Access that a registration can have. */
+const ACCESS = ~0x000f_ff00;
 
 /** Not in the order of eviction. */
 export const NOWHERE = -1;
@@ -79,18 +79,17 @@ class Owners {
  * hit needs comes first, and numbers too large for a small integer, which are objects of their own, are few.
  */
 export class Entry implements Registration {
-  /** Acquires less releases. */
-  uses = 0;
-  /** The bits above. */
-  flags = PENDING;
-  /** The lowest bits of the number of the page after its last: a small integer, unlike an address. */
+  /** Twice the acquires less releases, and 1 when it was used since the evictor last looked: a second chance. */
+  #state = 0;
+  /** The bits above, and those of Access. */
+  flags: number;
+  /** The low 32 bits of the number of the page after its last: a small integer, unlike an address. */
   readonly endPage: number;
   /** Keeps the memory from being collected, and so unmapped, while the registration is in use. */
   #owner: Memory | Owners | undefined = undefined;
   readonly keeper: Keeper;
   #lkey = 0;
   #rkey = 0;
-  readonly access: number;
   readonly slot: number;
   /** First byte. */
   readonly start: number;
@@ -99,16 +98,13 @@ export class Entry implements Registration {
   region: unknown = undefined;
   /** Its place in the order of eviction. */
   place = NOWHERE;
-  /** Neighbours that share pages with this entry, by rising start. */
-  previous: Entry | undefined = undefined;
-  next: Entry | undefined = undefined;
 
   constructor(keeper: Keeper, start: number, end: number, access: number, slot: number) {
-    this.endPage = Math.ceil(end * PAGES_PER_BYTE) & LOW_BITS;
+    this.flags = PENDING | access;
+    this.endPage = Math.ceil(end * PAGES_PER_BYTE) | 0;
     this.keeper = keeper;
     this.start = start;
     this.length = end - start;
-    this.access = access;
     this.slot = slot;
   }
 
@@ -119,6 +115,10 @@ export class Entry implements Registration {
   /** Exclusive. */
   get end(): number {
     return this.start + this.length;
+  }
+
+  get access(): number {
+    return this.flags & ACCESS;
   }
 
   // Kept signed: half of all keys are no small integers otherwise.
@@ -139,16 +139,37 @@ export class Entry implements Registration {
     return (this.flags & STALE) !== 0;
   }
 
+  /** Acquires less releases. */
+  get uses(): number {
+    return this.#state >> 1;
+  }
+
+  get marked(): boolean {
+    return (this.#state & 1) !== 0;
+  }
+
+  unmark(): void {
+    this.#state &= ~1;
+  }
+
+  /** Count another use, of raw addresses. */
+  use(): void {
+    this.#state = (this.#state + 2) | 1;
+  }
+
   /** Count another use by `owner`. */
-  use(owner: Memory | undefined): void {
-    this.flags |= MARKED;
-    if (this.uses++ === 0) this.#owner = owner;
+  useFor(owner: Memory | undefined): void {
+    const state = this.#state;
+    this.#state = (state + 2) | 1;
+    if (state < 2) this.#owner = owner;
     else if (this.#owner !== owner) this.#alsoOwnedBy(owner);
   }
 
   release(): void {
-    if (this.uses === 0) this.#refuseRelease();
-    if (--this.uses !== 0) return;
+    const left = this.#state - 2;
+    if (left < 0) this.#refuseRelease();
+    this.#state = left;
+    if (left > 1) return;
     this.#owner = undefined;
     if ((this.flags & AT_LAST_RELEASE) !== 0) this.keeper.lastRelease(this);
   }

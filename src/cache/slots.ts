@@ -14,7 +14,7 @@ const GROWTH = 1.25;
  * that is gone cannot hit the next one in its slot.
  */
 export class Slots {
-  /** Slot 0 stays empty: in the page table it means none. */
+  /** Slot 0 stays empty: in the order of eviction it means none. */
   readonly entries: (Entry | undefined)[] = [undefined];
   /** The monitor's word for each slot when its entry was watched. */
   words = new Int32Array(ROOM);

@@ -45,7 +45,7 @@ describe('coverage against a naive list of ranges', () => {
 
   it('finds what lies within the whole address space without a walk over its pages', () => {
     const slots = new Slots();
-    const coverage = new Coverage(slots);
+    const coverage = new Coverage();
     const entries = [0, 1, LEAF, LEAF ** 3].map((page) => slots.create(keeper, at(page), at(page + 1), 1));
     entries.forEach((entry) => {
       coverage.insert(entry);
@@ -64,7 +64,7 @@ function check(first: fc.Arbitrary<number>, pages: fc.Arbitrary<number>): void {
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60, size: 'max' }), (operations) => {
       const slots = new Slots();
-      const coverage = new Coverage(slots);
+      const coverage = new Coverage();
       const naive = new NaiveCoverage();
       const remove = (entry: Entry) => {
         coverage.remove(entry);
@@ -95,6 +95,8 @@ function check(first: fc.Arbitrary<number>, pages: fc.Arbitrary<number>): void {
           for (const [from, to] of probes(entry)) {
             const found = coverage.find(from, to);
             assert.equal(found !== undefined, naive.covers(from, to), 'find');
+            const small = to - from < 2 ** 31;
+            if (small) assert.equal(coverage.findSmall(from, to - from), found, 'findSmall');
             if (found !== undefined)
               assert.ok(found.start <= from && to <= found.end && naive.entries.has(found));
           }

@@ -7,6 +7,9 @@ const [MIB2, GIB, GIB512] = [512, 512 ** 2, 512 ** 3];
 /** A page where mmap puts memory; a multiple of 512 GiB. */
 const HIGH = 0x7f00_0000_0000 / 4096;
 
+const [ONE, TWO] = [{ name: 'one' }, { name: 'two' }];
+const WHOM = [undefined, ONE, TWO, { name: 'three' }];
+
 describe('the page table', () => {
   it('does what a list of fills does', () => {
     const page = fc
@@ -17,32 +20,32 @@ describe('the page table', () => {
         fc.integer({ min: -2, max: 2 }),
       )
       .map(([base, block, number, offset]) => Math.max(0, base + block * number + offset));
-    const fill = fc.tuple(page, page, fc.nat(3)).map(([a, b, slot]) => ({
+    const fill = fc.tuple(page, page, fc.constantFrom(...WHOM)).map(([a, b, whom]) => ({
       first: Math.min(a, b),
       end: Math.max(a, b),
-      slot,
+      whom,
     }));
     fc.assert(
       fc.property(fc.array(fill, { maxLength: 20, size: 'max' }), (fills) => {
-        const table = new PageTable();
+        const table = new PageTable<{ name: string }>();
         const edges = fills.flatMap(({ first, end }) => [first, end]);
         const pages = [...new Set(edges.flatMap((edge) => [edge - 1, edge, edge + 1]))]
           .filter((page) => page >= 0)
           .sort((a, b) => a - b);
-        fills.forEach(({ first, end, slot }, i) => {
-          table.fill(first, end, slot);
+        fills.forEach(({ first, end, whom }, i) => {
+          table.fill(first, end, whom);
           const done = fills.slice(0, i + 1);
-          const expected = (page: number): number =>
-            done.findLast((one) => one.first <= page && page < one.end)?.slot ?? 0;
+          const expected = (page: number) =>
+            done.findLast((one) => one.first <= page && page < one.end)?.whom;
           for (const page of pages) assert.equal(table.get(page), expected(page), 'get');
           // Something begins or ends only at an edge.
           const last = pages.at(-1)!;
           for (const page of pages) {
-            const taken = pages.find((other) => other >= page && expected(other) !== 0);
+            const taken = pages.find((other) => other >= page && expected(other) !== undefined);
             assert.equal(table.seek(page, last), taken ?? last, 'seek');
           }
         });
-        table.fill(0, 2 ** 40, 0);
+        table.fill(0, 2 ** 40, undefined);
         assert.equal(table.nodes, 0);
       }),
       { numRuns: 300 },
@@ -50,41 +53,41 @@ describe('the page table', () => {
   });
 
   it('needs a few nodes for 64 GiB at an odd place, and none afterwards', () => {
-    const table = new PageTable();
-    table.fill(HIGH + 3, HIGH + 3 + 64 * GIB, 1);
+    const table = new PageTable<{ name: string }>();
+    table.fill(HIGH + 3, HIGH + 3 + 64 * GIB, ONE);
     assert.ok(table.nodes <= 5, `${table.nodes} nodes`);
-    table.fill(HIGH + 40 * GIB + 7, HIGH + 41 * GIB + 7, 2);
+    table.fill(HIGH + 40 * GIB + 7, HIGH + 41 * GIB + 7, TWO);
     assert.ok(table.nodes <= 9, `${table.nodes} nodes`);
-    table.fill(HIGH + 40 * GIB + 7, HIGH + 41 * GIB + 7, 1);
+    table.fill(HIGH + 40 * GIB + 7, HIGH + 41 * GIB + 7, ONE);
     assert.ok(table.nodes <= 5, `${table.nodes} nodes after an overlap has gone`);
-    table.fill(HIGH + 3, HIGH + 3 + 64 * GIB, 0);
+    table.fill(HIGH + 3, HIGH + 3 + 64 * GIB, undefined);
     assert.equal(table.nodes, 0);
   });
 
-  it('joins a block again whose pages were given to one slot one by one', () => {
-    const table = new PageTable();
-    for (let page = 0; page < MIB2; page++) table.fill(HIGH + page, HIGH + page + 1, 1);
-    assert.equal(table.get(HIGH + MIB2 - 1), 1);
+  it('joins a block again whose pages were given to one object one by one', () => {
+    const table = new PageTable<{ name: string }>();
+    for (let page = 0; page < MIB2; page++) table.fill(HIGH + page, HIGH + page + 1, ONE);
+    assert.equal(table.get(HIGH + MIB2 - 1), ONE);
     assert.equal(table.nodes, 2);
   });
 
   it('uses what was freed again', () => {
-    const table = new PageTable();
+    const table = new PageTable<{ name: string }>();
     for (let i = 0; i < 1000; i++) {
-      table.fill(i * GIB, i * GIB + 1, 1);
+      table.fill(i * GIB, i * GIB + 1, ONE);
       assert.equal(table.nodes, 3);
-      table.fill(i * GIB, i * GIB + 1, 0);
+      table.fill(i * GIB, i * GIB + 1, undefined);
       assert.equal(table.nodes, 0);
     }
   });
 
   it('gives its memory back when nothing is left', () => {
-    const table = new PageTable();
-    const empty = table.bytes;
-    for (let i = 0; i < 10_000; i++) table.fill(HIGH + i * MIB2, HIGH + i * MIB2 + 1, 1);
-    assert.ok(table.bytes > 20_000_000 && table.bytes < 27_000_000, `${table.bytes} bytes for 10,000 leaves`);
-    for (let i = 0; i < 10_000; i++) table.fill(HIGH + i * MIB2, HIGH + i * MIB2 + 1, 0);
-    assert.equal(table.bytes, empty);
-    assert.equal(table.get(HIGH), 0);
+    const table = new PageTable<{ name: string }>();
+    const empty = table.size;
+    for (let i = 0; i < 10_000; i++) table.fill(HIGH + i * MIB2, HIGH + i * MIB2 + 1, ONE);
+    assert.ok(table.size > 5_000_000 && table.size < 6_750_000, `${table.size} cells for 10,000 leaves`);
+    for (let i = 0; i < 10_000; i++) table.fill(HIGH + i * MIB2, HIGH + i * MIB2 + 1, undefined);
+    assert.equal(table.size, empty);
+    assert.equal(table.get(HIGH), undefined);
   });
 });
