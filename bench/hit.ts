@@ -23,6 +23,7 @@ const WARM_UP = 2;
 /** What it may cost, by the number of ranges, as a part of what UCX takes. */
 const TARGETS = { address: [0.25, 0.25, 0.4, 0.6], buffer: [0.6, 0.6, 0.8, 1] };
 const TARGET_CHURN = 2_000;
+const TARGET_STORM = 1_000;
 const TARGET_BYTES = 200;
 
 const SUBJECTS = ['ucx', 'address', 'buffer'] as const;
@@ -55,16 +56,25 @@ try {
   const hits = await inTurn(meters, 'hit');
   const most = meters.filter(({ subject, ranges }) => subject !== 'buffer' && ranges === MOST);
   const churn = await inTurn(most, 'churn');
+  const storm = await inTurn(
+    most.filter(({ subject }) => subject === 'address'),
+    'storm',
+  );
   const bytes = await most.find(({ subject }) => subject === 'address')!.ask('bytes');
   const result: Result = {
     ...here(),
     name: 'hit',
-    monitor: 'null (mapped page, never moves)',
+    monitor: 'null (mapped page)',
     registrar: 'null',
     unit: 'ns of CPU time, median; the spread is half of the range between the quartiles, in % of the median',
     rows: [
       ...NUMBERS.map((ranges, i) => row('hit', ranges, hits, i)),
       row('insert + evict', MOST, churn),
+      {
+        what: 'stale, of 100,000 at once',
+        ranges: MOST,
+        address: Math.round(median([...storm.values()].flat())),
+      },
       { what: 'idle registration, bytes', ranges: MOST, address: Math.round(bytes) },
     ],
   };
@@ -148,7 +158,7 @@ function spread(numbers: readonly number[]): number {
 }
 
 function render({ rows, where, kernel }: Result, path: string): string {
-  const [churn, bytes] = rows.slice(NUMBERS.length);
+  const [churn, storm, bytes] = rows.slice(NUMBERS.length);
   return [
     `acquire + release of cached 16 KiB ranges in random order, ns of CPU time (${where}, Linux ${kernel}; median of ${ROUNDS})`,
     'ucx: libucs get + put; address: acquireRange; buffer: acquire(Buffer); no registrar, no monitor in any',
@@ -156,6 +166,7 @@ function render({ rows, where, kernel }: Result, path: string): string {
     table(rows.slice(0, NUMBERS.length)),
     '',
     `insert + evict, 1,000,000 ranges:   ${churn['address']} ns (at most ${TARGET_CHURN}; UCX ${churn['ucx']})`,
+    `taking in a stale one of 100,000:   ${storm['address']} ns (at most ${TARGET_STORM})`,
     `an idle registration:               ${bytes['address']} bytes (at most ${TARGET_BYTES})`,
     '',
     `saved as ${path}`,

@@ -1,5 +1,6 @@
-// What our cache costs, with a registrar and a monitor that do nothing. Speaks as ucx.c does, and knows one command
-// more: `bytes`, the memory of the process for each idle registration.
+// What our cache costs, with a registrar and a monitor that do nothing. Speaks as ucx.c does, and knows two commands
+// more: `storm`, ns to take in that a registration went stale, one of very many, its deregistration included; and `bytes`, the
+// memory of the process for each idle registration.
 //
 // node --expose-gc cache.js address|buffer RANGES BYTES OPERATIONS
 import { createInterface } from 'node:readline';
@@ -47,6 +48,8 @@ function randomPicks(): Uint32Array {
 }
 
 function bytesInUse(): number {
+  // The second time it takes what the first had found a use for.
+  globalThis.gc!();
   globalThis.gc!();
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
@@ -71,6 +74,27 @@ function churn(): void {
   }
 }
 
+/** So many registrations are reported in one drain. */
+const STORM = 100_000;
+
+/** Of another cache, as a monitor that can report what it watches takes memory for it. */
+function storm(): number {
+  const monitor = nullMonitor(new Set());
+  const stormy = new RegistrationCache({
+    monitor,
+    registrar: nullRegistrar,
+    maxRegistrations: STORM,
+    eagerDrain: false,
+  });
+  for (let index = 0; index < STORM; index++) stormy.acquireRange(memory + index * bytes, bytes).release();
+  monitor.changeAll();
+  const each = nanosecondsEach(() => {
+    stormy.drain();
+  }, STORM);
+  stormy.close();
+  return each;
+}
+
 /** Of the process's CPU time, so that what else the machine does counts for less. */
 function nanosecondsEach(work: () => void, operations: number): number {
   const before = process.cpuUsage();
@@ -82,6 +106,7 @@ function nanosecondsEach(work: () => void, operations: number): number {
 const commands: Record<string, () => number> = {
   hit: () => nanosecondsEach(by === 'buffer' ? hitByBuffer : hitByAddress, operations),
   churn: () => nanosecondsEach(churn, some),
+  storm,
   bytes: () => bytesEach,
 };
 

@@ -2,17 +2,32 @@ import { map, bytesAt, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import type { MemoryMonitor } from '../../src/monitor/monitor.js';
 import type { Registrar } from '../../src/cache/registrar.js';
 
-/** Watches nothing. Its counter is in a mapped page, as the driver's is, and never moves. */
-export function nullMonitor(): MemoryMonitor {
+/**
+ * Watches nothing. Its counter is in a mapped page, as the driver's is, and moves when it is told to.
+ * @param watched takes the cookies that are watched, to be reported by `changeAll`
+ */
+export function nullMonitor(watched?: Set<number>): MemoryMonitor & { changeAll(): void } {
   const page = map(PAGE_SIZE);
   const { buffer, byteOffset } = bytesAt(page, PAGE_SIZE);
+  const counter = new Int32Array(buffer, byteOffset, 2);
+  let changed: number[] = [];
   return {
-    kind: 'null (mapped page, never moves)',
-    counter: new Int32Array(buffer, byteOffset, 2),
-    watch: () => true,
-    unwatch: () => true,
+    kind: 'null (mapped page)',
+    counter,
+    watch: (_start, _end, cookie) => {
+      watched?.add(cookie);
+      return true;
+    },
+    unwatch: (cookie) => {
+      watched?.delete(cookie);
+    },
+    changeAll: () => {
+      changed = [...(watched ?? [])];
+      counter[0] += 1;
+    },
     drain: (sink) => {
-      sink.drainedTo(0, 0);
+      for (const cookie of changed.splice(0)) sink.invalidated(cookie, 0, 0);
+      sink.drainedTo(counter[0], counter[1]);
     },
     close: () => {
       unmap(page, PAGE_SIZE);

@@ -79,7 +79,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   #state: 'open' | 'ending' | 'closed' = 'open';
   #bypass = false;
   readonly #lookup: Lookup;
-  readonly #order: EvictionOrder;
+  readonly #order = new EvictionOrder();
   readonly #statistics = noStatistics();
   /** How often each is pinned. */
   readonly #pins = new Map<Entry, number>();
@@ -103,7 +103,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       this.#statistics,
       checked.deregisterFor,
     );
-    this.#order = new EvictionOrder(slots.entries);
     this.#maxRegistrations = checked.maxRegistrations;
     this.#maxPinnedBytes = checked.maxPinnedBytes;
     this.#keepRemote = checked.keepRemote;
@@ -371,22 +370,28 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#lookup.retire(entry);
     this.#order.remove(entry);
     this.#tellOf('retire', entry, reason);
-    if (entry.uses !== 0) return;
     // A drain may find any number of them, and must not tear down while it reads.
-    if (reason === 'stale') this.#deregistration.add(entry);
-    else this.#deregistration.letGo(entry);
+    if (entry.uses === 0 && reason !== 'stale') this.#letGo(entry);
+    else {
+      this.#lookup.linger(entry);
+      if (entry.uses === 0) this.#deregistration.add(entry);
+    }
+  }
+
+  #letGo(entry: Entry): void {
+    if (!this.#deregistration.letGo(entry)) this.#lookup.linger(entry);
   }
 
   /** Let go of an entry that never was in a table; it may be watched, or registered, or neither. */
   #doom(entry: Entry): void {
     entry.flags = (entry.flags | RETIRED) & ~PENDING;
-    this.#deregistration.letGo(entry);
+    this.#letGo(entry);
   }
 
   /** @internal An acquired registration with something to do at its last release is idle. */
   lastRelease(entry: Entry): void {
     if ((entry.flags & RETIRED) !== 0) {
-      this.#deregistration.letGo(entry);
+      this.#letGo(entry);
     } else if ((entry.flags & NOT_KEPT) !== 0) {
       this.#retire(entry, 'released');
     } else {

@@ -89,8 +89,8 @@ export class Deregistration {
     }
   }
 
-  /** Unwatch and unpin an entry at once. */
-  letGo(entry: Entry): void {
+  /** Unwatch and unpin an entry at once; false when it is stuck. */
+  letGo(entry: Entry): boolean {
     // Neither waits for the other: memory must not stay pinned because its watch cannot be taken back.
     const unwatched = this.#tryToUnwatch(entry);
     const deregistered = this.#tryToDeregister(entry);
@@ -99,7 +99,10 @@ export class Deregistration {
       // Whoever still has the entry has no use for it.
       entry.region = undefined;
       entry.keeper.gone(entry);
-    } else this.#stuck.push(entry);
+      return true;
+    }
+    this.#stuck.push(entry);
+    return false;
   }
 
   #tryToUnwatch(entry: Entry): boolean {

@@ -1,25 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { NOWHERE, UNLISTED, type Entry } from './registration.js';
+import { type Entry, RETIRED, UNCACHED, UNLISTED } from './registration.js';
 
-/** Places in a run. */
+/** Entries that came one after the other and are kept together. */
 const RUN = 64;
-
-/** Entries that came one after the other. */
-class Run {
-  readonly number: number;
-  /** By slot; 0 where one has left. */
-  readonly slots = new Array<number>(RUN).fill(0);
-  /** How many were added. */
-  count = 0;
-  /** How many there still are. */
-  left = 0;
-  /** The first that has not been taken. */
-  next = 0;
-
-  constructor(number: number) {
-    this.number = number;
-  }
-}
 
 /**
  * Which idle registration goes first: oldest first, with a second chance for one used since it was last looked at.
@@ -27,75 +10,77 @@ class Run {
  * takes as much memory as half of all else that is known of an idle registration.
  */
 export class EvictionOrder {
-  readonly #entries: readonly (Entry | undefined)[];
   // The bound is the cache's own business (entries in use may exceed it); here the order has none.
-  readonly #full = new LRUCache<number, Run>({
+  readonly #full = new LRUCache<number, readonly Entry[]>({
     maxSize: Number.MAX_SAFE_INTEGER,
     sizeCalculation: () => 1,
   });
-  #filling = new Run(0);
-  #taking = this.#filling;
-
-  /** @param entries all, by slot */
-  constructor(entries: readonly (Entry | undefined)[]) {
-    this.#entries = entries;
-  }
+  #nextNumber = 0;
+  #filling: Entry[] = [];
+  /** The oldest run, and the first in it that has not been taken. */
+  #taking: readonly Entry[] = [];
+  #next = 0;
+  /** Entries in the runs that may be given up, and those that were retired meanwhile. */
+  #listed = 0;
+  #retired = 0;
 
   /** Add an entry that is not in the order as the newest. */
   add(entry: Entry): void {
-    if (this.#filling.count === RUN) this.#fillNext();
-    const run = this.#filling;
-    entry.place = run.number * RUN + run.count;
-    run.slots[run.count++] = entry.slot;
-    run.left++;
+    this.#listed++;
+    this.#append(entry);
   }
 
-  #fillNext(): void {
-    const full = this.#filling;
-    if (full.left !== 0 && full !== this.#taking) this.#full.set(full.number, full);
-    this.#filling = new Run(full.number + 1);
+  #append(entry: Entry): void {
+    if (this.#filling.length === RUN) {
+      // A copy has no room to grow.
+      this.#full.set(this.#nextNumber++, this.#filling.slice());
+      this.#filling = [];
+    }
+    this.#filling.push(entry);
   }
 
+  /** Forget a retired entry, if it is in the order. */
   remove(entry: Entry): void {
-    if (entry.place === NOWHERE) return;
-    const run = this.#runOf(entry.place);
-    run.slots[entry.place % RUN] = 0;
-    entry.place = NOWHERE;
-    if (--run.left === 0) this.#full.delete(run.number);
+    if ((entry.flags & (UNLISTED | UNCACHED)) !== 0) return;
+    entry.flags |= UNLISTED;
+    this.#listed--;
+    this.#retired++;
+    if (this.#retired > RUN && this.#retired > this.#listed / 4) this.#leaveOutRetired();
   }
 
-  #runOf(place: number): Run {
-    const number = Math.floor(place / RUN);
-    if (number === this.#filling.number) return this.#filling;
-    if (number === this.#taking.number) return this.#taking;
-    return this.#full.peek(number)!;
+  #leaveOutRetired(): void {
+    const runs: (readonly Entry[])[] = [this.#taking.slice(this.#next)];
+    for (let run = this.#full.pop(); run !== undefined; run = this.#full.pop()) runs.push(run);
+    runs.push(this.#filling);
+    this.#taking = this.#filling = [];
+    this.#next = this.#retired = 0;
+    for (const run of runs) for (const entry of run) if ((entry.flags & RETIRED) === 0) this.#append(entry);
   }
 
   /** Take the next idle entry out of the order; undefined when all are in use. */
   takeOldest(): Entry | undefined {
-    for (let run = this.#oldestRun(); run !== undefined; run = this.#oldestRun()) {
-      const slot = run.slots[run.next++];
-      if (slot === 0) continue;
-      const entry = this.#entries[slot]!;
-      run.left--;
-      entry.place = NOWHERE;
-      if (entry.uses !== 0) {
-        // Off the order until its last release puts it back, so that the next search need not pass it again.
-        entry.flags |= UNLISTED;
-      } else if (entry.marked) {
+    for (let entry = this.#takeAny(); entry !== undefined; entry = this.#takeAny()) {
+      if ((entry.flags & RETIRED) !== 0) {
+        this.#retired--;
+      } else if (entry.uses === 0 && entry.marked) {
         entry.unmark();
-        this.add(entry);
+        this.#append(entry);
       } else {
-        return entry;
+        this.#listed--;
+        // Off the order; the last release puts one that is in use back, so that the next search need not pass it again.
+        entry.flags |= UNLISTED;
+        if (entry.uses === 0) return entry;
       }
     }
     return undefined;
   }
 
-  /** One that has something left to take. */
-  #oldestRun(): Run | undefined {
-    if (this.#taking.left !== 0) return this.#taking;
-    this.#taking = this.#full.pop() ?? this.#filling;
-    return this.#taking.left === 0 ? undefined : this.#taking;
+  #takeAny(): Entry | undefined {
+    if (this.#next === this.#taking.length) {
+      this.#taking = this.#full.pop() ?? this.#filling;
+      if (this.#taking === this.#filling) this.#filling = [];
+      this.#next = 0;
+    }
+    return this.#next < this.#taking.length ? this.#taking[this.#next++] : undefined;
   }
 }

@@ -28,9 +28,13 @@ export class Lookup {
     else this.#tableOf(entry).insert(entry);
   }
 
-  /** Take an entry that was inserted out of lookup; it stays until it is gone. */
+  /** Take an entry that was inserted out of lookup. */
   retire(entry: Entry): void {
     if ((entry.flags & UNCACHED) === 0) this.#tableOf(entry).remove(entry);
+  }
+
+  /** A retired entry stays for a while. */
+  linger(entry: Entry): void {
     this.#loose.add(entry);
   }
 
@@ -42,8 +46,8 @@ export class Lookup {
   /** Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not. */
   within(start: number, end: number, access: number): Entry[] {
     const contained = this.#local.get(access)?.within(start, end) ?? [];
-    if (access !== Access.LOCAL_WRITE) return contained;
-    return contained.concat(this.#local.get(Access.NONE)?.within(start, end) ?? []);
+    const readable = access === Access.LOCAL_WRITE ? this.#local.get(Access.NONE) : undefined;
+    return readable === undefined ? contained : contained.concat(readable.within(start, end));
   }
 
   /** Those for local use with just this access that share a byte with `start` to `end` (exclusive). */

@@ -42,9 +42,6 @@ export const REGISTERED = 1 << 15;
 /** The bits of Access that a registration can have. */
 const ACCESS = ~0x000f_ff00;
 
-/** Not in the order of eviction. */
-export const NOWHERE = -1;
-
 /** Any of them sends the last release to the keeper. */
 const AT_LAST_RELEASE = RETIRED | UNLISTED | NOT_KEPT;
 
@@ -96,15 +93,15 @@ export class Entry implements Registration {
   /** Bytes. */
   readonly length: number;
   region: unknown = undefined;
-  /** Its place in the order of eviction. */
-  place = NOWHERE;
 
   constructor(keeper: Keeper, start: number, end: number, access: number, slot: number) {
     this.flags = PENDING | access;
     this.endPage = Math.ceil(end * PAGES_PER_BYTE) | 0;
     this.keeper = keeper;
     this.start = start;
-    this.length = end - start;
+    const length = end - start;
+    // Not as it comes: the difference of two large numbers stays an object of its own, however small it is (V8).
+    this.length = (length | 0) === length ? length | 0 : length;
     this.slot = slot;
   }
 
@@ -162,12 +159,15 @@ export class Entry implements Registration {
     const state = this.#state;
     this.#state = (state + 2) | 1;
     if (state < 2) this.#owner = owner;
-    else if (this.#owner !== owner) this.#alsoOwnedBy(owner);
+    else if (this.#owner !== owner && owner !== undefined) {
+      if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner);
+      this.#owner.add(owner);
+    }
   }
 
   release(): void {
     const left = this.#state - 2;
-    if (left < 0) this.#refuseRelease();
+    if (left < 0) refuseRelease(this);
     this.#state = left;
     if (left > 1) return;
     this.#owner = undefined;
@@ -177,18 +177,13 @@ export class Entry implements Registration {
   [Symbol.dispose](): void {
     this.release();
   }
+}
 
-  #alsoOwnedBy(owner: Memory | undefined): void {
-    if (owner === undefined) return;
-    if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner);
-    this.#owner.add(owner);
-  }
-
-  #refuseRelease(): never {
-    throw regcacheError(
-      'ERR_DOUBLE_RELEASE',
-      'the registration was released more often than it was acquired; release exactly once for each acquire',
-      { address: this.start, length: this.length },
-    );
-  }
+// No private method: each object of a class that has one bears a mark of it.
+function refuseRelease({ start, length }: Entry): never {
+  throw regcacheError(
+    'ERR_DOUBLE_RELEASE',
+    'the registration was released more often than it was acquired; release exactly once for each acquire',
+    { address: start, length },
+  );
 }

@@ -14,8 +14,7 @@ const GROWTH = 1.25;
  * that is gone cannot hit the next one in its slot.
  */
 export class Slots {
-  /** Slot 0 stays empty: in the order of eviction it means none. */
-  readonly entries: (Entry | undefined)[] = [undefined];
+  readonly #entries: (Entry | undefined)[] = [];
   /** The monitor's word for each slot when its entry was watched. */
   words = new Int32Array(ROOM);
   readonly #free: number[] = [];
@@ -24,7 +23,7 @@ export class Slots {
 
   /** Bytes from `start` (inclusive) to `end` (exclusive). */
   create(keeper: Keeper, start: number, end: number, access: number): Entry {
-    const slot = this.#free.pop() ?? this.entries.length;
+    const slot = this.#free.pop() ?? this.#entries.length;
     if (slot >= SLOTS) {
       throw regcacheError(
         'ERR_REGISTRATION_FAILED',
@@ -33,7 +32,7 @@ export class Slots {
     }
     if (slot === this.words.length) this.#grow();
     const entry = new Entry(keeper, start, end, access, slot);
-    this.entries[slot] = entry;
+    this.#entries[slot] = entry;
     return entry;
   }
 
@@ -44,13 +43,13 @@ export class Slots {
 
   /** The entry watched under this cookie, unless it is gone. */
   byCookie(cookie: number): Entry | undefined {
-    const entry = this.entries[cookie % SLOTS];
+    const entry = this.#entries[cookie % SLOTS];
     return entry !== undefined && this.cookieOf(entry) === cookie ? entry : undefined;
   }
 
   /** The cookie of the entry must no longer be watched. */
   free({ slot }: Entry): void {
-    this.entries[slot] = undefined;
+    this.#entries[slot] = undefined;
     this.#generations[slot] = (this.#generations[slot] + 1) % GENERATIONS;
     this.#free.push(slot);
   }
@@ -65,6 +64,6 @@ export class Slots {
   }
 
   *all(): Generator<Entry> {
-    for (const entry of this.entries) if (entry !== undefined) yield entry;
+    for (const entry of this.#entries) if (entry !== undefined) yield entry;
   }
 }
