@@ -370,28 +370,22 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#lookup.retire(entry);
     this.#order.remove(entry);
     this.#tellOf('retire', entry, reason);
+    if (entry.uses !== 0) return;
     // A drain may find any number of them, and must not tear down while it reads.
-    if (entry.uses === 0 && reason !== 'stale') this.#letGo(entry);
-    else {
-      this.#lookup.linger(entry);
-      if (entry.uses === 0) this.#deregistration.add(entry);
-    }
-  }
-
-  #letGo(entry: Entry): void {
-    if (!this.#deregistration.letGo(entry)) this.#lookup.linger(entry);
+    if (reason === 'stale') this.#deregistration.add(entry);
+    else this.#deregistration.letGo(entry);
   }
 
   /** Let go of an entry that never was in a table; it may be watched, or registered, or neither. */
   #doom(entry: Entry): void {
     entry.flags = (entry.flags | RETIRED) & ~PENDING;
-    this.#letGo(entry);
+    this.#deregistration.letGo(entry);
   }
 
   /** @internal An acquired registration with something to do at its last release is idle. */
   lastRelease(entry: Entry): void {
     if ((entry.flags & RETIRED) !== 0) {
-      this.#letGo(entry);
+      this.#deregistration.letGo(entry);
     } else if ((entry.flags & NOT_KEPT) !== 0) {
       this.#retire(entry, 'released');
     } else {
@@ -563,10 +557,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   invalidate(target: Target, { signal }: WaitOptions = {}): Promise<void> {
     const { address, length } = this.#locate(target);
     this.#requireOpen();
-    const hit = this.#lookup.overlapping(address, address + length);
+    // First what waits to go, which is in no table any more.
+    this.#deregistration.run();
+    const end = address + length;
+    const hit = [...this.#lookup.overlapping(address, end), ...this.#deregistration.stuckIn(address, end)];
     const ends = Promise.all(hit.map((entry) => this.#end(entry)));
     for (const entry of hit) this.#retire(entry, 'invalidated');
-    this.#deregistration.run();
     return aborted(ends, signal);
   }
 

@@ -48,10 +48,14 @@ export class Deregistration {
     return this.#stuck.length;
   }
 
+  /** Those of them that pin a byte of `start` to `end` (exclusive). */
+  stuckIn(start: number, end: number): Entry[] {
+    return this.#stuck.filter((entry) => entry.start < end && entry.end > start);
+  }
+
   /** Unwatch and unpin all that waits. */
   run(): void {
-    for (let entry = this.#waiting.pop(); entry !== undefined; entry = this.#waiting.pop()) this.letGo(entry);
-    this.#keepTurns();
+    this.#runUntil(Infinity);
   }
 
   /** Let go of one that waits; false when none does. */
@@ -64,9 +68,15 @@ export class Deregistration {
 
   /** The same as {@link run} for a few milliseconds; the event loop sees to the rest. */
   runBriefly(): void {
-    if (this.#waiting.length === 0) return;
-    const end = performance.now() + this.#turnLength;
-    while (this.runOne() && performance.now() < end);
+    if (this.#waiting.length !== 0) this.#runUntil(performance.now() + this.#turnLength);
+  }
+
+  #runUntil(end: number): void {
+    let now = performance.now();
+    for (let entry = this.#waiting.pop(); entry !== undefined; entry = this.#waiting.pop()) {
+      now = this.letGo(entry, now);
+      if (now >= end) break;
+    }
     this.#keepTurns();
   }
 
@@ -89,20 +99,24 @@ export class Deregistration {
     }
   }
 
-  /** Unwatch and unpin an entry at once; false when it is stuck. */
-  letGo(entry: Entry): boolean {
+  /**
+   * Unwatch and unpin an entry at once.
+   * @param now the time, in milliseconds; to ask for it takes a while
+   * @returns the time afterwards
+   */
+  letGo(entry: Entry, now = performance.now()): number {
     // Neither waits for the other: memory must not stay pinned because its watch cannot be taken back.
     const unwatched = this.#tryToUnwatch(entry);
     const deregistered = this.#tryToDeregister(entry);
+    const after = performance.now();
+    this.#statistics.deregistrationMicroseconds += (after - now) * 1000;
     if (unwatched && deregistered) {
       this.#slots.free(entry);
       // Whoever still has the entry has no use for it.
       entry.region = undefined;
       entry.keeper.gone(entry);
-      return true;
-    }
-    this.#stuck.push(entry);
-    return false;
+    } else this.#stuck.push(entry);
+    return after;
   }
 
   #tryToUnwatch(entry: Entry): boolean {
@@ -127,10 +141,8 @@ export class Deregistration {
 
   #deregister(entry: Entry): void {
     if ((entry.flags & REGISTERED) === 0) return;
-    const before = performance.now();
     this.#registrar.deregister(entry.region);
     entry.flags &= ~REGISTERED;
-    this.#statistics.deregistrationMicroseconds += (performance.now() - before) * 1000;
     this.#statistics.deregistrations++;
     this.#statistics.registered--;
     this.#statistics.pinnedBytes -= pinnedBytes(entry);

@@ -11,7 +11,7 @@ export class Lookup {
   readonly #local = new Map([[Access.LOCAL_WRITE, this.writable]]);
   /** Registrations that a peer can reach. */
   readonly #exact = new ExactTable();
-  /** Registrations that serve nobody any more, or only who made them, and are not gone yet. */
+  /** Registrations in use that serve nobody, or nobody else. */
   readonly #loose = new Set<Entry>();
 
   /** A registration that serves a request for `start` to `end` (exclusive). */
@@ -28,19 +28,15 @@ export class Lookup {
     else this.#tableOf(entry).insert(entry);
   }
 
-  /** Take an entry that was inserted out of lookup. */
+  /** Take an entry that was inserted out of lookup. One that is in use stays until it is gone. */
   retire(entry: Entry): void {
     if ((entry.flags & UNCACHED) === 0) this.#tableOf(entry).remove(entry);
+    if (entry.uses !== 0) this.#loose.add(entry);
   }
 
-  /** A retired entry stays for a while. */
-  linger(entry: Entry): void {
-    this.#loose.add(entry);
-  }
-
-  /** An entry was deregistered. */
+  /** An entry is gone, or as good as. */
   gone(entry: Entry): void {
-    this.#loose.delete(entry);
+    if (this.#loose.size !== 0) this.#loose.delete(entry);
   }
 
   /** Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not. */
@@ -55,7 +51,7 @@ export class Lookup {
     return this.#local.get(access)?.overlapping(start, end) ?? [];
   }
 
-  /** All that pin a byte of `start` to `end` (exclusive), found or not. */
+  /** All that are found, or in use, and pin a byte of `start` to `end` (exclusive). */
   overlapping(start: number, end: number): Entry[] {
     const found = this.#exact.overlapping(start, end);
     for (const coverage of this.#local.values()) found.push(...coverage.overlapping(start, end));

@@ -36,7 +36,7 @@ export interface Statistics {
   pinnedBytes: number;
   /** Time spent registering, in microseconds: what a hit saves. */
   registrationMicroseconds: number;
-  /** Time spent deregistering, in microseconds. */
+  /** Time spent deregistering and unwatching, in microseconds. */
   deregistrationMicroseconds: number;
 }
 
