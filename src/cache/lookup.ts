@@ -1,7 +1,7 @@
 import { Access, REMOTE_ACCESS } from '../access.js';
 import { Coverage } from './coverage.js';
 import { ExactTable } from './exact-table.js';
-import { type Entry, UNCACHED } from './registration.js';
+import { type Entry, PENDING, UNCACHED } from './registration.js';
 import type { Slots } from './slots.js';
 
 /** Which registrations there are, and which of them serve what. */
@@ -13,7 +13,7 @@ export class Lookup {
   readonly #local: Map<number, Coverage>;
   /** Registrations that a peer can reach. */
   readonly #exact = new ExactTable();
-  /** Registrations that serve nobody any more, or only who made them, and are not gone yet. */
+  /** Registrations that serve nobody yet or any more, or only who made them, and are not gone yet. */
   readonly #loose = new Set<Entry>();
 
   constructor(slots: Slots) {
@@ -30,10 +30,15 @@ export class Lookup {
     return this.writable.find(start, end);
   }
 
-  /** Make an entry one that is found, or, if it is for one acquire, one that is not. */
+  /** Make an entry one that is found, or, if it is still being made or for one acquire, one that is not. */
   insert(entry: Entry): void {
-    if ((entry.flags & UNCACHED) !== 0) this.#loose.add(entry);
+    if ((entry.flags & (PENDING | UNCACHED)) !== 0) this.#loose.add(entry);
     else this.#tableOf(entry).insert(entry);
+  }
+
+  /** An entry that was being made is made, to be inserted again. */
+  made(entry: Entry): void {
+    this.#loose.delete(entry);
   }
 
   /** Take an entry that was inserted out of lookup; it stays until it is gone. */

@@ -25,7 +25,7 @@ export interface Registrar<Region = unknown> {
   deregister(region: Region): void;
 
   /**
-   * The same three on another thread, so that the event loop goes on. All or none; a registrar without them does all on
+   * The same three on another thread, so that the event loop goes on; what fails rejects. What is left out is done on
    * the spot.
    */
   prefaultAsync?(start: number, length: number, write: boolean): Promise<void>;

@@ -8,7 +8,7 @@ export interface Outcome {
 }
 
 /** To be called once, with what koffi calls back with. */
-export type Done = (error: unknown, result: number) => void;
+export type Done = (error: Error | null, result: number) => void;
 
 /** A function of a native library that koffi can call on another thread, too. */
 export type Native<Args extends unknown[]> = ((...args: Args) => number) & {
@@ -36,7 +36,7 @@ export async function offThread(start: (done: Done) => void): Promise<Outcome> {
         // koffi has put the errno of the other thread in place for as long as it calls back.
         const errno = koffi.errno();
         if (error === null) resolve({ result, errno });
-        else reject(error as Error);
+        else reject(error);
       });
     });
   } finally {
