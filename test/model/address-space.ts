@@ -145,7 +145,7 @@ export interface ModelRegion {
 /** A call that another thread is to make. */
 export interface ModelCall {
   readonly name: 'prefault' | 'register' | 'deregister';
-  /** Make it. Who waits for it hears of it later. */
+  /** Let it be made. */
   go(): void;
 }
 
@@ -215,17 +215,9 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
     });
   }
 
-  #call<T>(name: ModelCall['name'], make: () => T): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const go = (): void => {
-        try {
-          resolve(make());
-        } catch (error) {
-          reject(error as Error);
-        }
-      };
-      this.calls.push({ name, go });
-    });
+  async #call<T>(name: ModelCall['name'], make: () => T): Promise<T> {
+    await new Promise<void>((go) => this.calls.push({ name, go }));
+    return make();
   }
 
   /** Another thread makes the oldest call, and all that comes of it happens. */
@@ -239,6 +231,7 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   /** The other threads do all there is to do. @returns the names of the calls */
   async goOn(): Promise<ModelCall['name'][]> {
     const names: ModelCall['name'][] = [];
+    await new Promise(setImmediate);
     for (let name = await this.go(); name !== undefined; name = await this.go()) names.push(name);
     return names;
   }
