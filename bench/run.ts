@@ -19,6 +19,7 @@ const besideUcx: Run = async (argv) => {
 /** The benchmarks, by name, and where they run; each is a program of its own. */
 const BENCHES: ReadonlyMap<string, Run> = new Map([
   ['kernel', withDevice],
+  ['off-thread', withDevice],
   ['hit', besideUcx],
 ]);
 

@@ -1,18 +1,26 @@
-/** The promise, or the reason of the signal if that comes first. */
-export function aborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * The promise, or the reason of the signal if that comes first.
+ * @param undo what to do with the value when nobody waits for it any more
+ */
+export function aborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  undo?: (value: T) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
+    let gaveUp = false;
     const abort = (): void => {
+      gaveUp = true;
       reject(signal!.reason as Error);
     };
-    if (signal?.aborted === true) {
-      abort();
-      return;
-    }
+    if (signal?.aborted === true) abort();
     signal?.addEventListener('abort', abort, { once: true });
-    promise
-      .finally(() => signal?.removeEventListener('abort', abort))
-      .then(() => {
-        resolve();
-      }, reject);
+    void promise
+      .then((value) => {
+        // In the same breath as it is handed out, so that it is either undone or somebody's.
+        if (gaveUp) undo?.(value);
+        else resolve(value);
+      }, reject)
+      .finally(() => signal?.removeEventListener('abort', abort));
   });
 }

@@ -7,12 +7,14 @@ import { aborted } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
+import { type Extent, extentOf } from './extent.js';
 import { Handle } from './handle.js';
 import { generationOf, HitPath } from './hit.js';
 import { Lookup } from './lookup.js';
 import { type CacheOptions, type ChangeableLimits, checkLimits, checkOptions } from './options.js';
 import { PageCheck } from './page-check.js';
-import { frees, refusal } from './refusal.js';
+import { Pending, type Steps } from './pending.js';
+import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
 import type { Registrar } from './registrar.js';
 import {
   type Entry,
@@ -30,9 +32,6 @@ import {
 import { type Member, SharedMonitor } from './shared-monitor.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
 
-/** How often a registration is made anew when its mapping changes meanwhile. */
-const ATTEMPTS = 8;
-
 /** Rights that make no sense for a cache: it pins whole pages at their own addresses. */
 const UNCACHEABLE_ACCESS = Access.ZERO_BASED | Access.ON_DEMAND | Access.HUGETLB;
 
@@ -48,9 +47,9 @@ function checkCachedAccess(access: number): void {
 /** Memory as an object, or a raw range of bytes, which the caller keeps mapped. */
 export type Target = Memory | { readonly address: number; readonly length: number };
 
-/** What can be waited for may take long: another part of the program decides when. */
+/** What can be waited for may take long. */
 export interface WaitOptions {
-  /** Gives up waiting; what was asked for stays asked for. */
+  /** Gives up waiting: the promise rejects with its reason. */
   signal?: AbortSignal;
 }
 
@@ -65,8 +64,11 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #shared: SharedMonitor;
   readonly #registrar: Registrar;
   readonly #deregistration: Deregistration;
+  readonly #pending: Pending;
   readonly #keepRemote: boolean;
   readonly #merge: boolean;
+  /** Bytes. */
+  readonly #registerOffThreadFrom: number;
   readonly #check: PageCheck | undefined;
   readonly eagerDrain: boolean;
   #maxRegistrations: number;
@@ -102,11 +104,15 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       slots,
       this.#statistics,
       checked.deregisterFor,
+      checked.deregisterOffThreadFrom,
     );
+    this.#pending = this.#makePending();
     this.#maxRegistrations = checked.maxRegistrations;
     this.#maxPinnedBytes = checked.maxPinnedBytes;
     this.#keepRemote = checked.keepRemote;
     this.#merge = checked.merge;
+    this.#registerOffThreadFrom =
+      checked.registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
     this.#check = checked.witness && new PageCheck(checked.witness);
     this.eagerDrain = checked.eagerDrain;
     this.#chooseWay();
@@ -120,18 +126,102 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     access: number,
     owner: Memory | undefined,
   ): Entry | Handle {
+    const found = this.#acquireFound(address, length, access, owner);
+    if (found !== undefined) return found;
+    if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
+    return this.#handOut(this.#make(address, length, access, owner, 0));
+  }
+
+  /** A hit, unless acquires go past the cache, after all that there is to check and to drain. */
+  #acquireFound(
+    address: number,
+    length: number,
+    access: number,
+    owner: Memory | undefined,
+  ): Entry | Handle | undefined {
     this.#requireOpen();
     checkCachedAccess(access);
     this.#drainIfMoved();
-    if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
+    if (this.#bypass) return undefined;
     const found = this.#lookup.find(address, address + length, access);
-    if (found !== undefined) {
-      this.#check?.verify(found);
-      this.#statistics.hits++;
-      found.useFor(owner);
-      return this.#handOut(found);
+    if (found === undefined) return undefined;
+    this.#check?.verify(found);
+    this.#statistics.hits++;
+    found.useFor(owner);
+    return this.#handOut(found);
+  }
+
+  /**
+   * The same as {@link acquire} without holding up the event loop: what is not cached and so large that it pays
+   * (option `registerOffThreadFrom`) is registered by another thread. The memory is kept alive meanwhile; where it lies
+   * at a raw address, the caller keeps it mapped.
+   * @returns rejects with what {@link acquire} throws, with ERR_CLOSED when the cache is closed meanwhile, or at once
+   *   with the signal's reason: nothing is registered then as soon as the call of the other thread is over
+   */
+  acquireAsync(
+    target: Target,
+    access: number = Access.LOCAL_WRITE,
+    { signal }: WaitOptions = {},
+  ): Promise<Registration> {
+    return aborted(this.#acquireAsync(target, access, signal), signal, (late) => {
+      late.release();
+    });
+  }
+
+  async #acquireAsync(
+    target: Target,
+    access: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Entry | Handle> {
+    const owner = ownerOf(target);
+    for (;;) {
+      signal?.throwIfAborted();
+      const { address, length } = this.#locate(target);
+      if (length < this.#registerOffThreadFrom) return this.acquireSlowly(address, length, access, owner);
+      const found = this.#acquireFound(address, length, access, owner);
+      if (found !== undefined) return found;
+      const flags = this.#bypass ? UNCACHED | NOT_KEPT : 0;
+      const moved = (): boolean => {
+        const now = this.#locate(target);
+        return now.address !== address || now.length !== length;
+      };
+      const made = await this.#pending.make({ address, length, access, flags, owner, signal, moved });
+      if (made === undefined) continue;
+      return this.#handOut(made);
     }
-    return this.#handOut(this.#make(address, length, access, owner, 0));
+  }
+
+  #makePending(): Pending {
+    const steps: Steps = {
+      requireOpen: () => {
+        this.#requireOpen();
+      },
+      find: (start, end, access) => this.#lookup.find(start, end, access),
+      mergeable: (start, end, access) => this.#mergeable(start, end, access),
+      replaceIdleWithin: (start, end, access) => {
+        this.#replaceIdleWithin(start, end, access, false);
+      },
+      lacksRoom: (bytes) => this.#lacksRoom(bytes),
+      giveUpOne: () => this.#giveUpOne(false),
+      watch: (start, end, access) => {
+        const entry = this.#watch(start, end, access);
+        // An invalidation must find it.
+        this.#lookup.insert(entry);
+        return entry;
+      },
+      registered: (entry, region, since) => {
+        this.#registered(entry, region, since);
+      },
+      confirm: (entry, flags) => this.#confirm(entry, flags, false),
+      start: (entry, owner) => {
+        this.#lookup.made(entry);
+        this.#start(entry, owner);
+      },
+      doom: (entry) => {
+        this.#doom(entry, false);
+      },
+    };
+    return new Pending(steps, this.#registrar, this.#deregistration, this.#statistics);
   }
 
   /** In checking mode each acquire has an object of its own, so that one too many is found where it is. */
@@ -183,41 +273,39 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** @param flags set from the start: 0, or those of a registration for one acquire */
   #make(address: number, length: number, access: number, owner: Memory | undefined, flags: number): Entry {
-    // A peer must not see the neighbours in the same page; a local request may well share the page with the next one.
-    const remote = (access & REMOTE_ACCESS) !== 0;
-    const listed = !remote && (flags & UNCACHED) === 0;
-    const start = remote ? address : pageFloor(address);
-    const end = remote ? address + length : pageCeil(address + length);
+    const listed = (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;
+    const { start, end } = extentOf(address, length, access);
     this.#deregistration.retryStuck();
-    if (this.#merge && listed) {
+    if (listed) {
       const merged = this.#makeMerged(start, end, access, owner);
       if (merged !== undefined) return merged;
     }
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       this.#prefault(start, end, (access & Access.LOCAL_WRITE) !== 0);
-      if (listed) this.#replaceIdleWithin(start, end, access);
+      if (listed) this.#replaceIdleWithin(start, end, access, true);
       const entry = this.#tryMake(start, end, access, flags);
       if (entry === undefined) continue;
       this.#start(entry, owner);
       return entry;
     }
-    throw regcacheError(
-      'ERR_MAPPING_UNSTABLE',
-      `the memory was remapped during each of ${ATTEMPTS} attempts to register it; ` +
-        'stop the other threads from changing its mapping while it is acquired',
-      { address, length },
-    );
+    throw unstable(address, length);
   }
 
-  /**
-   * One registration for these pages and the idle ones that overlap or adjoin them; nothing when there are none, or when
-   * they cannot be had together.
-   */
-  #makeMerged(start: number, end: number, access: number, owner: Memory | undefined): Entry | undefined {
+  /** These pages and the idle registrations that overlap or adjoin them, if there are any and they may be merged. */
+  #mergeable(start: number, end: number, access: number): Extent | undefined {
+    if (!this.#merge) return undefined;
     const idle = this.#lookup.sharing(start - 1, end + 1, access).filter((entry) => entry.uses === 0);
     const first = idle.reduce((least, entry) => Math.min(least, entry.start), start);
     const last = idle.reduce((most, entry) => Math.max(most, entry.end), end);
     if ((first === start && last === end) || last - first > this.#maxPinnedBytes) return undefined;
+    return { start: first, end: last };
+  }
+
+  /** One registration for all that can be merged; nothing when there is no such, or when it cannot be had together. */
+  #makeMerged(start: number, end: number, access: number, owner: Memory | undefined): Entry | undefined {
+    const merged = this.#mergeable(start, end, access);
+    if (merged === undefined) return undefined;
+    const { start: first, end: last } = merged;
     let entry: Entry | undefined;
     try {
       this.#prefault(first, last, (access & Access.LOCAL_WRITE) !== 0);
@@ -228,10 +316,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     }
     if (entry === undefined) return undefined;
     if ((entry.flags & UNCACHED) !== 0) {
-      this.#doom(entry);
+      this.#doom(entry, true);
       return undefined;
     }
-    this.#replaceIdleWithin(first, last, access);
+    this.#replaceIdleWithin(first, last, access, true);
     this.#statistics.merges++;
     this.#start(entry, owner);
     return entry;
@@ -241,21 +329,29 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   #tryMake(start: number, end: number, access: number, flags: number): Entry | undefined {
     this.#makeRoom(pageCeil(end) - pageFloor(start));
     const entry = this.#register(start, end, access);
+    return this.#confirm(entry, flags, true) ? entry : undefined;
+  }
+
+  /**
+   * Whether an entry that was made pins what is mapped now, and nobody has invalidated it; otherwise it is let go of.
+   * @param atOnce as for {@link Deregistration.letGo}
+   */
+  #confirm(entry: Entry, flags: number, atOnce: boolean): boolean {
     // The watch was there before the pages were pinned: a mapping that changed since then has been reported.
     try {
       this.#drainIfMoved();
-      if ((entry.flags & STALE) === 0) this.#check?.remember(entry);
+      if ((entry.flags & (STALE | RETIRED)) === 0) this.#check?.remember(entry);
     } catch (error) {
-      this.#doom(entry);
+      this.#doom(entry, atOnce);
       throw error;
     }
-    if ((entry.flags & STALE) === 0) {
+    if ((entry.flags & (STALE | RETIRED)) === 0) {
       entry.flags = (entry.flags & ~PENDING) | flags;
-      return entry;
+      return true;
     }
-    this.#statistics.unstable++;
-    this.#doom(entry);
-    return undefined;
+    if ((entry.flags & STALE) !== 0) this.#statistics.unstable++;
+    this.#doom(entry, atOnce);
+    return false;
   }
 
   #start(entry: Entry, owner: Memory | undefined): void {
@@ -274,27 +370,43 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** A watched and pinned entry, in no table yet. */
   #register(start: number, end: number, access: number): Entry {
+    // Watch first, then register: a change between the two would otherwise go unseen for ever.
+    const entry = this.#watch(start, end, access);
+    try {
+      const before = performance.now();
+      const region = this.#untilRoom(() => this.#registrar.register(start, end - start, access));
+      this.#registered(entry, region, before);
+    } catch (error) {
+      this.#doom(entry, true);
+      throw refusal(error, start, end, this.#statistics);
+    }
+    return entry;
+  }
+
+  #registered(entry: Entry, region: unknown, since: number): void {
+    entry.region = region;
+    entry.flags |= REGISTERED;
+    this.#statistics.registrationMicroseconds += (performance.now() - since) * 1000;
+    this.#statistics.registrations++;
+    this.#statistics.registered++;
+    this.#statistics.pinnedBytes += pinnedBytes(entry);
+    entry.setKeys(this.#registrar.lkey(region), this.#registrar.rkey(region));
+  }
+
+  /** A watched entry, in no table yet. */
+  #watch(start: number, end: number, access: number): Entry {
     const { monitor, slots } = this.#shared;
     const entry = slots.create(this, start, end, access);
     // Before the watch: a hit from its first moment on has changed the word then.
     slots.words[entry.slot] = generationOf(monitor.generations, entry.slot);
     try {
-      // Watch first, then register: a change between the two would otherwise go unseen for ever.
+      // What nobody watches is right for the acquire that it is made for, and for no later one.
       const watched = this.#untilRoom(() =>
         monitor.watch(pageFloor(start), pageCeil(end), slots.cookieOf(entry), entry.slot),
       );
-      // What nobody watches is right for the acquire that it is made for, and for no later one.
       entry.flags |= watched ? WATCHED : UNCACHED | NOT_KEPT;
-      const before = performance.now();
-      entry.region = this.#untilRoom(() => this.#registrar.register(start, end - start, access));
-      entry.flags |= REGISTERED;
-      this.#statistics.registrationMicroseconds += (performance.now() - before) * 1000;
-      this.#statistics.registrations++;
-      this.#statistics.registered++;
-      this.#statistics.pinnedBytes += pinnedBytes(entry);
-      entry.setKeys(this.#registrar.lkey(entry.region), this.#registrar.rkey(entry.region));
     } catch (error) {
-      this.#doom(entry);
+      this.#doom(entry, true);
       throw refusal(error, start, end, this.#statistics);
     }
     return entry;
@@ -307,7 +419,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
         return attempt();
       } catch (error) {
         this.#statistics.registrationFailures++;
-        if (!frees(error) || !this.#giveUpOne()) throw error;
+        if (!frees(error) || !this.#giveUpOne(true)) throw error;
       }
     }
   }
@@ -328,44 +440,53 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   /** Idle registrations that a new one contains, and grants all that they grant, make way for it. */
-  #replaceIdleWithin(start: number, end: number, access: number): void {
+  #replaceIdleWithin(start: number, end: number, access: number, atOnce: boolean): void {
     for (const entry of this.#lookup.within(start, end, access)) {
       if (entry.uses !== 0) continue;
       this.#statistics.replacements++;
-      this.#retire(entry, 'replaced');
+      this.#retire(entry, 'replaced', atOnce);
     }
   }
 
   #overLimits(moreRegistrations: number, moreBytes: number): boolean {
     const { registered, pinnedBytes } = this.#statistics;
+    const pending = this.#pending;
     return (
-      registered + moreRegistrations > this.#maxRegistrations ||
-      pinnedBytes + moreBytes > this.#maxPinnedBytes
+      registered + pending.registrations + moreRegistrations > this.#maxRegistrations ||
+      pinnedBytes + pending.bytes + moreBytes > this.#maxPinnedBytes
     );
   }
 
-  #makeRoom(bytes: number): void {
+  /** Whether a limit does not allow another registration that pins so many bytes. */
+  #lacksRoom(bytes: number): boolean {
     // One that does not fit however much goes is no reason to empty the cache; it will not be kept.
-    const room = bytes <= this.#maxPinnedBytes ? bytes : -Infinity;
-    while (this.#overLimits(1, room) && this.#giveUpOne());
+    return this.#overLimits(1, bytes <= this.#maxPinnedBytes ? bytes : -Infinity);
+  }
+
+  #makeRoom(bytes: number): void {
+    while (this.#lacksRoom(bytes) && this.#giveUpOne(true));
   }
 
   /** Deregister one that is on its way out, or else the oldest idle one; false when there is none. */
-  #giveUpOne(): boolean {
-    if (this.#deregistration.runOne()) return true;
+  #giveUpOne(atOnce: boolean): boolean {
+    if (this.#deregistration.runOne(atOnce)) return true;
     const entry = this.#order.takeOldest();
     if (entry === undefined) return false;
     this.#statistics.evictions++;
     this.#tellOf('evict', entry);
-    this.#retire(entry, 'evicted');
+    this.#retire(entry, 'evicted', atOnce);
     return true;
   }
 
-  /** Take an entry out of lookup; deregister it soon, or at its last release. */
-  #retire(entry: Entry, reason: RetireReason): void {
+  /**
+   * Take an entry out of lookup; deregister it soon, or at its last release.
+   * @param atOnce as for {@link Deregistration.letGo}
+   */
+  #retire(entry: Entry, reason: RetireReason, atOnce = false): void {
     const wasRetired = (entry.flags & RETIRED) !== 0;
     entry.flags |= reason === 'stale' ? RETIRED | STALE : RETIRED;
-    if (wasRetired) return;
+    // One that is being made is in no table, and whoever makes it sees to the rest.
+    if (wasRetired || (entry.flags & PENDING) !== 0) return;
     // Out of lookup before anything is torn down: nobody may find a registration that is about to go.
     this.#lookup.retire(entry);
     this.#order.remove(entry);
@@ -373,13 +494,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     if (entry.uses !== 0) return;
     // A drain may find any number of them, and must not tear down while it reads.
     if (reason === 'stale') this.#deregistration.add(entry);
-    else this.#deregistration.letGo(entry);
+    else this.#deregistration.letGo(entry, atOnce);
   }
 
   /** Let go of an entry that never was in a table; it may be watched, or registered, or neither. */
-  #doom(entry: Entry): void {
+  #doom(entry: Entry, atOnce: boolean): void {
     entry.flags = (entry.flags | RETIRED) & ~PENDING;
-    this.#deregistration.letGo(entry);
+    this.#deregistration.letGo(entry, atOnce);
   }
 
   /** @internal An acquired registration with something to do at its last release is idle. */
@@ -396,7 +517,9 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #shrink(): void {
-    while (this.#overLimits(0, 0) && this.#giveUpOne());
+    const leaving = this.#deregistration;
+    // What another thread deregisters counts until it is gone, but no more need go for its sake.
+    while (this.#overLimits(-leaving.leaving, -leaving.leavingBytes) && this.#giveUpOne(false));
   }
 
   /** @internal */
@@ -409,8 +532,11 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     for (const tell of waiting) tell();
   }
 
+  /** All that are made, and not gone. */
   *#own(): Generator<Entry> {
-    for (const entry of this.#shared.slots.all()) if (entry.keeper === this) yield entry;
+    for (const entry of this.#shared.slots.all()) {
+      if (entry.keeper === this && (entry.flags & PENDING) === 0) yield entry;
+    }
   }
 
   /**
@@ -543,10 +669,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#flush();
   }
 
-  #flush(): void {
-    this.#deregistration.retryStuck();
-    for (const entry of this.#own()) if (!this.#pins.has(entry)) this.#retire(entry, 'flushed');
-    this.#deregistration.run();
+  #flush(atOnce = false): void {
+    this.#deregistration.retryStuck(atOnce);
+    for (const entry of this.#own()) if (!this.#pins.has(entry)) this.#retire(entry, 'flushed', atOnce);
+    this.#deregistration.run(atOnce);
   }
 
   /**
@@ -560,10 +686,14 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     // First what waits to go, which is in no table any more.
     this.#deregistration.run();
     const end = address + length;
-    const hit = [...this.#lookup.overlapping(address, end), ...this.#deregistration.stuckIn(address, end)];
+    const found = [...this.#lookup.overlapping(address, end), ...this.#deregistration.holding(address, end)];
+    const hit = [...new Set(found)];
     const ends = Promise.all(hit.map((entry) => this.#end(entry)));
     for (const entry of hit) this.#retire(entry, 'invalidated');
-    return aborted(ends, signal);
+    return aborted(
+      ends.then(() => undefined),
+      signal,
+    );
   }
 
   #end(entry: Entry): Promise<void> {
@@ -575,9 +705,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   /**
-   * Deregister everything and stop watching; the last cache on a monitor closes it. Does nothing the second time.
-   * @throws ERR_BUSY while registrations are in use, or when the device refuses to let go of one; the cache then
-   *   stays open and the call may be repeated
+   * Deregister everything, on the spot however large, and stop watching; the last cache on a monitor closes it. Does
+   * nothing the second time.
+   * @throws ERR_BUSY while registrations are in use, while another thread registers or deregisters ({@link end} waits
+   *   for it), or when the device refuses to let go of one; the cache then stays open and the call may be repeated
    */
   close(): void {
     if (this.#state === 'closed') return;
@@ -589,7 +720,14 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
         { address: inUse[0].start, length: inUse[0].length },
       );
     }
-    this.#flush();
+    const busy = this.#pending.acquires + this.#deregistration.leaving;
+    if (busy !== 0) {
+      throw regcacheError(
+        'ERR_BUSY',
+        `${busy} registration(s) are being made or let go of by another thread; await cache.end(), which waits for that`,
+      );
+    }
+    this.#flush(true);
     if (this.#deregistration.stuck !== 0) {
       throw regcacheError(
         'ERR_BUSY',
@@ -604,7 +742,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   /**
-   * Hand out nothing more, wait until all is released, and close.
+   * Hand out nothing more, wait until all is released and no other thread is at work, and close. What acquireAsync has
+   * not handed out yet is refused with ERR_CLOSED.
    * @returns settles when the cache is closed; rejects with the signal's reason, and the cache is open again, or with
    *   what {@link close} throws
    */
@@ -614,9 +753,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#chooseWay();
     try {
       const inUse = [...this.#own()].filter((entry) => entry.uses !== 0);
-      const ends = Promise.all(inUse.map((entry) => this.#end(entry)));
+      const ends = Promise.all([this.#pending.ended(), ...inUse.map((entry) => this.#end(entry))]);
       for (const entry of inUse) this.#retire(entry, 'flushed');
       await aborted(ends, signal);
+      // The large ones are not for close(), which would do it on the spot.
+      this.#flush();
+      await aborted(this.#deregistration.allDone(), signal);
       this.close();
     } catch (error) {
       this.#state = 'open';

@@ -10,7 +10,8 @@ export const pinnedBytes = (entry: Entry): number => pageCeil(entry.end) - pageF
 
 /**
  * Registrations on their way out: out of lookup and idle. What a drain finds may be a hundred thousand of them, at tens
- * of microseconds each, so it is done in turns of the event loop. They count against the limits until they are gone.
+ * of microseconds each, so it is done in turns of the event loop. One that would take longer than a turn by itself is
+ * deregistered off this thread. They count against the limits until they are gone.
  */
 export class Deregistration {
   readonly #monitor: MemoryMonitor;
@@ -19,10 +20,15 @@ export class Deregistration {
   readonly #statistics: Statistics;
   /** Milliseconds. */
   readonly #turnLength: number;
+  /** Bytes. */
+  readonly #offThreadFrom: number;
   #waiting: Entry[] = [];
   /** What the device would not let go of: tried again with every miss and flush, never forgotten. */
   #stuck: Entry[] = [];
   #turn: NodeJS.Immediate | undefined;
+  /** What another thread deregisters, and what settles when it is gone or stuck. */
+  readonly #leaving = new Map<Entry, Promise<void>>();
+  #leavingBytes = 0;
 
   constructor(
     monitor: MemoryMonitor,
@@ -30,12 +36,14 @@ export class Deregistration {
     slots: Slots,
     statistics: Statistics,
     turnLength: number,
+    offThreadFrom: number,
   ) {
     this.#monitor = monitor;
     this.#registrar = registrar;
     this.#slots = slots;
     this.#statistics = statistics;
     this.#turnLength = turnLength;
+    this.#offThreadFrom = registrar.deregisterAsync === undefined ? Infinity : offThreadFrom;
   }
 
   /** To be let go of soon: by the next run, or in a turn of the event loop. */
@@ -48,43 +56,65 @@ export class Deregistration {
     return this.#stuck.length;
   }
 
-  /** Those of them that pin a byte of `start` to `end` (exclusive). */
-  stuckIn(start: number, end: number): Entry[] {
-    return this.#stuck.filter((entry) => entry.start < end && entry.end > start);
+  /** Those of them, and of those that another thread deregisters, that pin a byte of `start` to `end` (exclusive). */
+  holding(start: number, end: number): Entry[] {
+    return [...this.#stuck, ...this.#leaving.keys()].filter(
+      (entry) => entry.start < end && entry.end > start,
+    );
   }
 
-  /** Unwatch and unpin all that waits. */
-  run(): void {
-    this.#runUntil(Infinity);
+  /** How many another thread is deregistering. */
+  get leaving(): number {
+    return this.#leaving.size;
+  }
+
+  /** What those pin. */
+  get leavingBytes(): number {
+    return this.#leavingBytes;
+  }
+
+  /** Settles when another thread has done with one of them, at once when there is none. */
+  async oneDone(): Promise<void> {
+    if (this.#leaving.size !== 0) await Promise.race(this.#leaving.values());
+  }
+
+  /** Settles when it has done with all that there are now. */
+  async allDone(): Promise<void> {
+    await Promise.all(this.#leaving.values());
+  }
+
+  /** Let go of all that waits. @param atOnce see {@link letGo} */
+  run(atOnce = false): void {
+    this.#runUntil(Infinity, atOnce);
   }
 
   /** Let go of one that waits; false when none does. */
-  runOne(): boolean {
+  runOne(atOnce = false): boolean {
     const entry = this.#waiting.pop();
     if (entry === undefined) return false;
-    this.letGo(entry);
+    this.letGo(entry, atOnce);
     return true;
   }
 
   /** The same as {@link run} for a few milliseconds; the event loop sees to the rest. */
   runBriefly(): void {
-    if (this.#waiting.length !== 0) this.#runUntil(performance.now() + this.#turnLength);
+    if (this.#waiting.length !== 0) this.#runUntil(performance.now() + this.#turnLength, false);
   }
 
-  #runUntil(end: number): void {
+  #runUntil(end: number, atOnce: boolean): void {
     let now = performance.now();
     for (let entry = this.#waiting.pop(); entry !== undefined; entry = this.#waiting.pop()) {
-      now = this.letGo(entry, now);
+      now = this.letGo(entry, atOnce, now);
       if (now >= end) break;
     }
     this.#keepTurns();
   }
 
-  retryStuck(): void {
+  retryStuck(atOnce = false): void {
     const stuck = this.#stuck;
     if (stuck.length === 0) return;
     this.#stuck = [];
-    for (const entry of stuck) this.letGo(entry);
+    for (const entry of stuck) this.letGo(entry, atOnce);
   }
 
   #keepTurns(): void {
@@ -100,48 +130,72 @@ export class Deregistration {
   }
 
   /**
-   * Unwatch and unpin an entry at once.
+   * Unwatch and unpin an entry.
+   * @param atOnce for whoever needs what it holds: on the spot, however long that takes
    * @param now the time, in milliseconds; to ask for it takes a while
    * @returns the time afterwards
    */
-  letGo(entry: Entry, now = performance.now()): number {
+  letGo(entry: Entry, atOnce = false, now = performance.now()): number {
     // Neither waits for the other: memory must not stay pinned because its watch cannot be taken back.
-    const unwatched = this.#tryToUnwatch(entry);
-    const deregistered = this.#tryToDeregister(entry);
+    this.#tryToUnwatch(entry);
+    if (!atOnce && (entry.flags & REGISTERED) !== 0 && pinnedBytes(entry) >= this.#offThreadFrom) {
+      this.#leavingBytes += pinnedBytes(entry);
+      // Never over before it is noted: a promise settles later.
+      this.#leaving.set(entry, this.#deregisterOffThread(entry));
+      return performance.now();
+    }
+    this.#tryToDeregister(entry);
     const after = performance.now();
     this.#statistics.deregistrationMicroseconds += (after - now) * 1000;
-    if (unwatched && deregistered) {
-      this.#slots.free(entry);
-      // Whoever still has the entry has no use for it.
-      entry.region = undefined;
-      entry.keeper.gone(entry);
-    } else this.#stuck.push(entry);
+    this.#finish(entry);
     return after;
   }
 
-  #tryToUnwatch(entry: Entry): boolean {
+  /** It is gone, unless the monitor or the device would not let go of it. */
+  #finish(entry: Entry): void {
+    if ((entry.flags & (WATCHED | REGISTERED)) !== 0) {
+      this.#stuck.push(entry);
+      return;
+    }
+    this.#slots.free(entry);
+    // Whoever still has the entry has no use for it.
+    entry.region = undefined;
+    entry.keeper.gone(entry);
+  }
+
+  #tryToUnwatch(entry: Entry): void {
     try {
       this.unwatch(entry);
-      return true;
     } catch {
       this.#statistics.deregistrationFailures++;
-      return false;
     }
   }
 
-  #tryToDeregister(entry: Entry): boolean {
-    try {
-      this.#deregister(entry);
-      return true;
-    } catch {
-      this.#statistics.deregistrationFailures++;
-      return false;
-    }
-  }
-
-  #deregister(entry: Entry): void {
+  #tryToDeregister(entry: Entry): void {
     if ((entry.flags & REGISTERED) === 0) return;
-    this.#registrar.deregister(entry.region);
+    try {
+      this.#registrar.deregister(entry.region);
+      this.#deregistered(entry);
+    } catch {
+      this.#statistics.deregistrationFailures++;
+    }
+  }
+
+  async #deregisterOffThread(entry: Entry): Promise<void> {
+    const before = performance.now();
+    try {
+      await this.#registrar.deregisterAsync!(entry.region);
+      this.#statistics.deregistrationMicroseconds += (performance.now() - before) * 1000;
+      this.#deregistered(entry);
+    } catch {
+      this.#statistics.deregistrationFailures++;
+    }
+    this.#leaving.delete(entry);
+    this.#leavingBytes -= pinnedBytes(entry);
+    this.#finish(entry);
+  }
+
+  #deregistered(entry: Entry): void {
     entry.flags &= ~REGISTERED;
     this.#statistics.deregistrations++;
     this.#statistics.registered--;

@@ -1,7 +1,7 @@
 import { Access, REMOTE_ACCESS } from '../access.js';
 import { Coverage } from './coverage.js';
 import { ExactTable } from './exact-table.js';
-import { type Entry, UNCACHED } from './registration.js';
+import { type Entry, PENDING, UNCACHED } from './registration.js';
 
 /** Which registrations there are, and which of them serve what. */
 export class Lookup {
@@ -11,7 +11,7 @@ export class Lookup {
   readonly #local = new Map([[Access.LOCAL_WRITE, this.writable]]);
   /** Registrations that a peer can reach. */
   readonly #exact = new ExactTable();
-  /** Registrations in use that serve nobody, or nobody else. */
+  /** Registrations that are being made, or in use and serve nobody, or nobody else. */
   readonly #loose = new Set<Entry>();
 
   /** A registration that serves a request for `start` to `end` (exclusive). */
@@ -22,10 +22,15 @@ export class Lookup {
     return this.writable.find(start, end);
   }
 
-  /** Make an entry one that is found, or, if it is for one acquire, one that is not. */
+  /** Make an entry one that is found, or, if it is still being made or for one acquire, one that is not. */
   insert(entry: Entry): void {
-    if ((entry.flags & UNCACHED) !== 0) this.#loose.add(entry);
+    if ((entry.flags & (PENDING | UNCACHED)) !== 0) this.#loose.add(entry);
     else this.#tableOf(entry).insert(entry);
+  }
+
+  /** An entry that was being made is made, to be inserted again. */
+  made(entry: Entry): void {
+    this.#loose.delete(entry);
   }
 
   /** Take an entry that was inserted out of lookup. One that is in use stays until it is gone. */

@@ -34,6 +34,20 @@ export interface CacheLimits {
    */
   deregisterFor?: number;
   /**
+   * Least length in bytes that acquireAsync has registered by another thread; less is registered on the spot. Infinity:
+   * never. The default is where registering takes as long as calls of another thread hold up the event loop, in
+   * `npm run bench -- off-thread`: at 64 MiB the event loop stands still for 0.4 times as long as without, at 1 GiB 0.1.
+   * @default 16 MiB
+   */
+  registerOffThreadFrom?: number;
+  /**
+   * Least bytes pinned by a registration that another thread deregisters, unless what it holds is needed on the spot.
+   * Infinity: never. In `npm run bench -- off-thread`, of pages of 4 KiB in a slow virtual machine, 64 MiB take 3 ms and
+   * 256 MiB 12: a turn of `deregisterFor` and the one that ends it stay below 10 ms together.
+   * @default 64 MiB
+   */
+  deregisterOffThreadFrom?: number;
+  /**
    * Drain from the event loop too, so that memory unmapped while the cache is idle is unpinned soon.
    * @default true
    */
@@ -60,6 +74,8 @@ const DEFAULTS = {
   keepRemote: false,
   merge: false,
   deregisterFor: 5,
+  registerOffThreadFrom: 16 * 2 ** 20,
+  deregisterOffThreadFrom: 64 * 2 ** 20,
   eagerDrain: true,
 } as const satisfies Required<CacheLimits>;
 
@@ -86,6 +102,8 @@ export function checkOptions(options: CacheOptions): CheckedOptions {
   checkLimits(checked);
   if (!(typeof checked.deregisterFor === 'number' && checked.deregisterFor >= 0))
     refuse('deregisterFor', `is a number of milliseconds, not ${String(checked.deregisterFor)}`);
+  checkLimit('registerOffThreadFrom', checked.registerOffThreadFrom, 0);
+  checkLimit('deregisterOffThreadFrom', checked.deregisterOffThreadFrom, 0);
   checkBoolean('keepRemote', checked.keepRemote);
   checkBoolean('merge', checked.merge);
   checkBoolean('eagerDrain', checked.eagerDrain);

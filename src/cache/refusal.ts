@@ -4,6 +4,18 @@ import type { Statistics } from './statistics.js';
 
 const { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC } = constants.errno;
 
+/** How often a registration is made anew when its mapping changes meanwhile. */
+export const ATTEMPTS = 8;
+
+/** What to tell the application when that was not enough. */
+export const unstable = (address: number, length: number): RegcacheError =>
+  regcacheError(
+    'ERR_MAPPING_UNSTABLE',
+    `the memory was remapped during each of ${ATTEMPTS} attempts to register it; ` +
+      'stop the other threads from changing its mapping while it is acquired',
+    { address, length },
+  );
+
 /** Errors that idle registrations may be the cause of, negated as in `RegcacheError.errno`. */
 const RESOURCE_ERRORS: ReadonlySet<number | undefined> = new Set(
   [ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC].map((e) => -e),

@@ -24,6 +24,14 @@ export interface Registrar<Region = unknown> {
    */
   deregister(region: Region): void;
 
+  /**
+   * The same three on another thread, so that the event loop goes on; what fails rejects. What is left out is done on
+   * the spot.
+   */
+  prefaultAsync?(start: number, length: number, write: boolean): Promise<void>;
+  registerAsync?(start: number, length: number, access: number): Promise<Region>;
+  deregisterAsync?(region: Region): Promise<void>;
+
   /** Key for local use (scatter/gather entries). */
   lkey(region: Region): number;
 

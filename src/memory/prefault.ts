@@ -1,5 +1,5 @@
 import { systemError, regcacheError } from '../errors.js';
-import { E, errno, madvise, MADV_POPULATE_READ, MADV_POPULATE_WRITE } from '../system/libc.js';
+import { E, errno, madvise, madviseAsync, MADV_POPULATE_READ, MADV_POPULATE_WRITE } from '../system/libc.js';
 
 /**
  * Fault pages in before they are watched and pinned, so that pinning itself need not copy zero pages or pages
@@ -27,6 +27,17 @@ export function prefault(start: number, length: number, write: boolean): void {
     if (errno() === E.EINVAL && !knowsPopulate()) return;
   }
   throw failure(errno(), start, length);
+}
+
+/**
+ * The same on another thread: the event loop goes on.
+ * @throws what {@link prefault} throws
+ */
+export async function prefaultAsync(start: number, length: number, write: boolean): Promise<void> {
+  if (await madviseAsync(start, length, MADV_POPULATE_WRITE)) return;
+  await madviseAsync(start, length, MADV_POPULATE_READ);
+  // What the matter is does not take long to find out, now that all pages are in place that can be.
+  prefault(start, length, write);
 }
 
 function failure(error: number, start: number, length: number): Error {

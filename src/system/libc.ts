@@ -1,6 +1,7 @@
 import { constants as fs } from 'node:fs';
 import { constants } from 'node:os';
 import koffi from 'koffi';
+import { type Native, offThread } from './off-thread.js';
 
 /**
  * The handful of libc calls that Node does not offer, through koffi. Addresses and lengths are bytes, as plain
@@ -54,6 +55,13 @@ export const mprotect: Call<[address: number, length: number, prot: number]> = l
 export const madvise: Call<[address: number, length: number, advice: number]> = libc.func(
   'int madvise(uintptr_t address, size_t length, int advice)',
 );
+/** The same on another thread; whether it succeeded. */
+export const madviseAsync = async (address: number, length: number, advice: number): Promise<boolean> =>
+  (
+    await offThread((done) => {
+      (madvise as Native<[number, number, number]>).async(address, length, advice, done);
+    })
+  ).result === 0;
 /** fcntl(2) with a number. */
 export const fcntl: Call<[fd: number, command: number, argument: number]> = libc.func(
   'int fcntl(int fd, int command, long argument)',

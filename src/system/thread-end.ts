@@ -1,5 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 import koffi from 'koffi';
+import { type Native, offThread, type Outcome } from './off-thread.js';
 
 type Library = ReturnType<typeof koffi.load>;
 type Call<Args extends unknown[]> = (...args: Args) => number;
@@ -7,9 +8,16 @@ type Call<Args extends unknown[]> = (...args: Args) => number;
 /** How the objects of one kind in a native library begin and end. */
 export interface Lifetime {
   /** The same call; the object whose address it returns ends with the thread at the latest. 0 is no object. */
-  begin<Args extends unknown[]>(create: Call<Args>): Call<Args>;
+  begin<Args extends unknown[]>(create: Native<Args>): Call<Args>;
+  /**
+   * The same, made by another thread. An object that comes about while this thread ends has nobody to end it: it must
+   * go with what it is made from.
+   */
+  beginAsync<Args extends unknown[]>(create: Native<Args>): (...args: Args) => Promise<Outcome>;
   /** End an object, given its address; 0, or a failure that has left it as it was. */
   readonly end: Call<[object: number]>;
+  /** The same, by another thread. */
+  readonly endAsync: (object: number) => Promise<Outcome>;
 }
 
 /**
@@ -19,10 +27,9 @@ export interface Lifetime {
  * @param end a function of the library that takes an address and returns 0 on success
  */
 export function endsWithThread(library: Library, end: string): Lifetime {
-  const destroy = library.func(end, 'int', ['uintptr_t']) as Lifetime['end'];
-  if (isMainThread) return { begin: (create) => create, end: destroy };
+  const destroy = library.func(end, 'int', ['uintptr_t']) as unknown as Native<[object: number]>;
   const hook = library.symbol(end) as bigint;
-  const { add, remove } = (hooks ??= bindHooks());
+  const { add, remove } = (hooks ??= isMainThread ? NO_HOOKS : bindHooks());
   return {
     // terminate() stops JavaScript where a function begins and where a loop goes round, and nowhere else. So there is
     // neither between the two calls of each of these: an object without its hook would stay, and a hook without its
@@ -34,11 +41,35 @@ export function endsWithThread(library: Library, end: string): Lifetime {
         if (object !== 0) add(ENV, hook, object);
         return object;
       },
+    beginAsync:
+      (create) =>
+      (...args) =>
+        offThread((done) => {
+          create.async(...args, (error, object) => {
+            if (error === null && object !== 0) add(ENV, hook, object);
+            done(error, object);
+          });
+        }),
     end: (object) => {
       const result = destroy(object);
       if (result === 0) remove(ENV, hook, object);
       return result;
     },
+    // The thread that ends waits for the call, and only then come the hooks: there must be none for this object.
+    endAsync: (object) =>
+      offThread((done) => {
+        const ended: typeof done = (error, result) => {
+          done(error, result);
+          if (result !== 0) add(ENV, hook, object);
+        };
+        remove(ENV, hook, object);
+        try {
+          destroy.async(object, ended);
+        } catch (error) {
+          add(ENV, hook, object);
+          throw error;
+        }
+      }),
   };
 }
 
@@ -46,9 +77,15 @@ export function endsWithThread(library: Library, end: string): Lifetime {
 const ENV: unknown = koffi.node.env;
 
 type Hook = (env: unknown, hook: bigint, object: number) => number;
-let hooks: { add: Hook; remove: Hook } | undefined;
+interface Hooks {
+  add: Hook;
+  remove: Hook;
+}
 
-function bindHooks(): { add: Hook; remove: Hook } {
+const NO_HOOKS: Hooks = { add: () => 0, remove: () => 0 };
+let hooks: Hooks | undefined;
+
+function bindHooks(): Hooks {
   // Whatever runtime has loaded koffi exports these two: koffi calls the first itself.
   const runtime = koffi.load(null);
   const parameters = ['void *', 'uintptr_t', 'uintptr_t'];

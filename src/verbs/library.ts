@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import { regcacheError, systemError, type ErrorDetails, type RegcacheError } from '../errors.js';
+import type { Outcome } from '../system/off-thread.js';
 import { endsWithThread } from '../system/thread-end.js';
 
 /**
@@ -25,6 +26,16 @@ export interface Library {
   regMr(pd: number, address: number, length: number, access: number): number;
   regMrIova2(pd: number, address: number, length: number, iova: number, access: number): number;
   deregMr(mr: number): number;
+  /** The same three, by another thread. */
+  regMrAsync(pd: number, address: number, length: number, access: number): Promise<Outcome>;
+  regMrIova2Async(
+    pd: number,
+    address: number,
+    length: number,
+    iova: number,
+    access: number,
+  ): Promise<Outcome>;
+  deregMrAsync(mr: number): Promise<Outcome>;
   createCompChannel(context: number): number;
   destroyCompChannel(channel: number): number;
   createCq(context: number, entries: number, user: number, channel: number, vector: number): number;
@@ -85,6 +96,14 @@ function bind(lib: ReturnType<typeof koffi.load>): Library {
   const channel = endsWithThread(lib, 'ibv_destroy_comp_channel');
   const cq = endsWithThread(lib, 'ibv_destroy_cq');
   const qp = endsWithThread(lib, 'ibv_destroy_qp');
+  const regMr = lib.func('ibv_reg_mr', pointer, [pointer, pointer, 'size_t', 'int']);
+  const regMrIova2 = lib.func('ibv_reg_mr_iova2', pointer, [
+    pointer,
+    pointer,
+    'size_t',
+    'uint64_t',
+    'unsigned int',
+  ]);
   // `symbol` is resolved by dlsym, which gives the default version: IBVERBS_1.1 where a 1.0 exists as well.
   const bound: Library = {
     getDeviceList: lib.func('ibv_get_device_list', pointer, ['void *']),
@@ -112,11 +131,14 @@ function bind(lib: ReturnType<typeof koffi.load>): Library {
     ]),
     allocPd: pd.begin(lib.func('ibv_alloc_pd', pointer, [pointer])),
     deallocPd: pd.end,
-    regMr: mr.begin(lib.func('ibv_reg_mr', pointer, [pointer, pointer, 'size_t', 'int'])),
-    regMrIova2: mr.begin(
-      lib.func('ibv_reg_mr_iova2', pointer, [pointer, pointer, 'size_t', 'uint64_t', 'unsigned int']),
-    ),
+    regMr: mr.begin(regMr),
+    regMrIova2: mr.begin(regMrIova2),
     deregMr: mr.end,
+    // A region that comes about while its thread ends goes with the context: ibv_close_device(3) closes the descriptor,
+    // and the kernel lets go of all that was made through it.
+    regMrAsync: mr.beginAsync(regMr),
+    regMrIova2Async: mr.beginAsync(regMrIova2),
+    deregMrAsync: mr.endAsync,
     createCompChannel: channel.begin(lib.func('ibv_create_comp_channel', pointer, [pointer])),
     destroyCompChannel: channel.end,
     createCq: cq.begin(lib.func('ibv_create_cq', pointer, [pointer, 'int', pointer, pointer, 'int'])),
@@ -145,8 +167,8 @@ export function verbsError(
   call: string,
   advice?: string,
   details?: ErrorDetails,
+  errno = koffi.errno(),
 ): RegcacheError {
-  const errno = koffi.errno();
   return systemError(result === -1 || result === 0 ? errno : Math.abs(result), call, advice, details);
 }
 

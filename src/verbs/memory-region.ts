@@ -23,8 +23,14 @@ export class MemoryRegion extends Resource {
   /** Key for RDMA reads, writes and atomics of the peer. */
   readonly rkey: number;
 
-  constructor(pd: ProtectionDomain, address: number, length: number, access: number) {
-    const pointer = register(pd.pointer, address, length, access);
+  /** @param pointer from ibv_reg_mr(3), for this range and these rights */
+  private constructor(
+    pd: ProtectionDomain,
+    pointer: number,
+    address: number,
+    length: number,
+    access: number,
+  ) {
     super('memory region', pointer, 'ibv_dereg_mr', [pd]);
     this.address = address;
     this.length = length;
@@ -33,12 +39,53 @@ export class MemoryRegion extends Resource {
     this.rkey = readUint32(pointer + LAYOUT.ibv_mr.rkey);
   }
 
+  /** See `ProtectionDomain.register`. */
+  static register(pd: ProtectionDomain, address: number, length: number, access: number): MemoryRegion {
+    check(address, length, access);
+    const library = libibverbs();
+    // As the macro in verbs.h does: only the newer call lets a provider ignore optional bits it does not know.
+    const pointer =
+      (access & OPTIONAL_ACCESS) === 0
+        ? library.regMr(pd.pointer, address, length, access)
+        : library.regMrIova2(pd.pointer, address, length, address, access);
+    if (pointer === 0) throw registrationError(koffi.errno(), address, length, access);
+    return new MemoryRegion(pd, pointer, address, length, access);
+  }
+
+  /** See `ProtectionDomain.registerAsync`. */
+  static async registerAsync(
+    pd: ProtectionDomain,
+    address: number,
+    length: number,
+    access: number,
+  ): Promise<MemoryRegion> {
+    check(address, length, access);
+    const { pointer: parent } = pd;
+    const library = libibverbs();
+    const { result, errno } = await pd.busyWith(() =>
+      (access & OPTIONAL_ACCESS) === 0
+        ? library.regMrAsync(parent, address, length, access)
+        : library.regMrIova2Async(parent, address, length, address, access),
+    );
+    if (result === 0) throw registrationError(errno, address, length, access);
+    return new MemoryRegion(pd, result, address, length, access);
+  }
+
+  /**
+   * Close it on another thread: the event loop goes on. It is open and busy until then.
+   * @throws what `close()` throws
+   */
+  closeAsync(): Promise<void> {
+    return this.closeBy((pointer) => libibverbs().deregMrAsync(pointer));
+  }
+
   protected override destroy(pointer: number): number {
     return libibverbs().deregMr(pointer);
   }
 }
 
-function register(pd: number, address: number, length: number, access: number): number {
+/** @throws RegcacheError for what is no range or no set of rights */
+function check(address: number, length: number, access: number): void {
   if (!Number.isSafeInteger(address) || address < 0) {
     throw regcacheError('ERR_INVALID_ADDRESS', `${address} is not an address`);
   }
@@ -46,12 +93,4 @@ function register(pd: number, address: number, length: number, access: number): 
     throw regcacheError('ERR_INVALID_LENGTH', `cannot register ${length} bytes`, { address, length });
   }
   checkAccess(access);
-  const library = libibverbs();
-  // As the macro in verbs.h does: only the newer call lets a provider ignore optional bits it does not know.
-  const pointer =
-    (access & OPTIONAL_ACCESS) === 0
-      ? library.regMr(pd, address, length, access)
-      : library.regMrIova2(pd, address, length, address, access);
-  if (pointer === 0) throw registrationError(koffi.errno(), address, length, access);
-  return pointer;
 }

@@ -29,7 +29,15 @@ export class ProtectionDomain extends Resource {
    * error of ibv_reg_mr(3)
    */
   register(address: number, length: number, access: number): MemoryRegion {
-    return new MemoryRegion(this, address, length, access);
+    return MemoryRegion.register(this, address, length, access);
+  }
+
+  /**
+   * The same on another thread: the event loop goes on. The protection domain stays open until then.
+   * @throws what {@link register} throws
+   */
+  registerAsync(address: number, length: number, access: number): Promise<MemoryRegion> {
+    return MemoryRegion.registerAsync(this, address, length, access);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { prefault } from '../memory/prefault.js';
+import { prefault, prefaultAsync } from '../memory/prefault.js';
 import type { MemoryRegion } from './memory-region.js';
 import type { ProtectionDomain } from './protection-domain.js';
 
@@ -31,6 +31,19 @@ export class IbverbsRegistrar {
   /** @throws RegcacheError the error of ibv_dereg_mr(3); the region is then still registered */
   deregister(region: MemoryRegion): void {
     region.close();
+  }
+
+  /** The same three on another thread: the event loop goes on. */
+  prefaultAsync(start: number, length: number, write: boolean): Promise<void> {
+    return prefaultAsync(start, length, write);
+  }
+
+  registerAsync(start: number, length: number, access: number): Promise<MemoryRegion> {
+    return this.#pd.registerAsync(start, length, access);
+  }
+
+  deregisterAsync(region: MemoryRegion): Promise<void> {
+    return region.closeAsync();
   }
 
   lkey(region: MemoryRegion): number {

@@ -1,5 +1,9 @@
 import { regcacheError } from '../errors.js';
+import type { Outcome } from '../system/off-thread.js';
 import { verbsError } from './library.js';
+
+/** What is made from an object, in messages, while another thread uses it. */
+const CALL = 'pending call';
 
 /**
  * What all objects of libibverbs share: a pointer that must not be used after it was destroyed, and objects made from
@@ -47,18 +51,40 @@ export abstract class Resource {
    */
   close(): void {
     if (this.#pointer === 0) return;
-    if (this.#children.size > 0) {
-      const living = [...this.#children].map(([kind, count]) => `${count} ${kind}${count === 1 ? '' : 's'}`);
-      throw regcacheError(
-        'ERR_BUSY',
-        `this ${this.#kind} is used by ${living.join(', ')}; close them first`,
-        {
-          syscall: this.#destroyCall,
-        },
-      );
+    this.#requireUnused();
+    this.#destroyed(this.destroy(this.#pointer), undefined);
+  }
+
+  /** The same by a call of another thread; busy until it is over. */
+  protected async closeBy(destroy: (pointer: number) => Promise<Outcome>): Promise<void> {
+    if (this.#pointer === 0) return;
+    this.#requireUnused();
+    const { result, errno } = await this.busyWith(() => destroy(this.#pointer));
+    this.#destroyed(result, errno);
+  }
+
+  /** Not to be closed until a call of another thread, which uses it, is over. */
+  async busyWith<T>(call: () => Promise<T>): Promise<T> {
+    this.#count(CALL, 1);
+    try {
+      return await call();
+    } finally {
+      this.#count(CALL, -1);
     }
-    const result = this.destroy(this.#pointer);
-    if (result !== 0) throw verbsError(result, this.#destroyCall, `the ${this.#kind} stays open`);
+  }
+
+  #requireUnused(): void {
+    if (this.#children.size === 0) return;
+    const living = [...this.#children].map(([kind, count]) => `${count} ${kind}${count === 1 ? '' : 's'}`);
+    throw regcacheError('ERR_BUSY', `this ${this.#kind} is used by ${living.join(', ')}; close them first`, {
+      syscall: this.#destroyCall,
+    });
+  }
+
+  #destroyed(result: number, errno: number | undefined): void {
+    if (result !== 0) {
+      throw verbsError(result, this.#destroyCall, `the ${this.#kind} stays open`, undefined, errno);
+    }
     this.#pointer = 0;
     for (const parent of this.#parents) parent.#count(this.#kind, -1);
   }

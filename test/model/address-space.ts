@@ -146,6 +146,13 @@ export interface ModelRegion {
   frames: number[];
 }
 
+/** A call that another thread is to make. */
+export interface ModelCall {
+  readonly name: 'prefault' | 'register' | 'deregister';
+  /** Let it be made. */
+  go(): void;
+}
+
 export class ModelRegistrar implements Registrar<ModelRegion> {
   readonly kind = 'model';
   readonly pinned = new Set<ModelRegion>();
@@ -155,6 +162,8 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   beforeRegister: ((start: number, end: number) => void) | undefined;
   afterRegister: (() => void) | undefined;
   beforeDeregister: ((region: ModelRegion) => void) | undefined;
+  /** What other threads are to do, oldest first. Nothing goes on by itself; see {@link go}. */
+  readonly calls: ModelCall[] = [];
   readonly #space: AddressSpace;
   #nextKey = 1;
 
@@ -192,6 +201,43 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   deregister(region: ModelRegion): void {
     this.beforeDeregister?.(region);
     if (!this.pinned.delete(region)) throw new Error('deregistered twice');
+  }
+
+  prefaultAsync(start: number, length: number): Promise<void> {
+    return this.#call('prefault', () => {
+      this.prefault(start, length);
+    });
+  }
+
+  registerAsync(start: number, length: number, access: number): Promise<ModelRegion> {
+    return this.#call('register', () => this.register(start, length, access));
+  }
+
+  deregisterAsync(region: ModelRegion): Promise<void> {
+    return this.#call('deregister', () => {
+      this.deregister(region);
+    });
+  }
+
+  async #call<T>(name: ModelCall['name'], make: () => T): Promise<T> {
+    await new Promise<void>((go) => this.calls.push({ name, go }));
+    return make();
+  }
+
+  /** Another thread makes the oldest call, and all that comes of it happens. */
+  async go(): Promise<ModelCall['name'] | undefined> {
+    const call = this.calls.shift();
+    call?.go();
+    await new Promise(setImmediate);
+    return call?.name;
+  }
+
+  /** The other threads do all there is to do. @returns the names of the calls */
+  async goOn(): Promise<ModelCall['name'][]> {
+    const names: ModelCall['name'][] = [];
+    await new Promise(setImmediate);
+    for (let name = await this.go(); name !== undefined; name = await this.go()) names.push(name);
+    return names;
   }
 
   lkey(region: ModelRegion): number {

@@ -14,6 +14,7 @@ const ROWS: readonly [Activity, number][] = [
   ['holding', 2],
   ['acquiring', 10],
   ['transferring', 20],
+  ['registering by another thread', 10],
 ];
 
 /** What this process holds of the drivers, and what all processes hold of the RDMA devices. */

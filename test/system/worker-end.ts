@@ -20,7 +20,9 @@ export type Activity =
   /** Acquire and release without end, while what was acquired before loses its pages. */
   | 'acquiring'
   /** Write memory into memory through the device, and wait for each completion on the event loop. */
-  | 'transferring';
+  | 'transferring'
+  /** Have other threads of the pool register and deregister without end. */
+  | 'registering by another thread';
 
 export type Ending = 'process.exit' | 'uncaught error' | 'end of its work' | 'none of its own';
 
@@ -33,10 +35,11 @@ export interface Orders {
 
 export const EXIT_CODE = 7;
 const PAGES = 64;
+const LARGE = 8 * PAGE_SIZE;
 
 async function obey({ activity, ending }: Orders, tell: () => void): Promise<void> {
   const side = new Side();
-  const cache = createCache(side.pd);
+  const cache = createCache(side.pd, { registerOffThreadFrom: LARGE, deregisterOffThreadFrom: LARGE });
   const memory = map(PAGES * PAGE_SIZE);
   const page = (n: number): number => memory + (n % PAGES) * PAGE_SIZE;
   for (let n = 0; n < 10; n++) cache.acquireRange(page(n), PAGE_SIZE).release();
@@ -66,6 +69,15 @@ async function obey({ activity, ending }: Orders, tell: () => void): Promise<voi
         side.qp.postSend(write);
         await done;
         madvise(page(n), PAGE_SIZE, MADV_DONTNEED);
+      }
+    case 'registering by another thread':
+      for (let n = 0; ; n++) {
+        const large = [page(n % 8), page(16 + (n % 8)), page(32 + (n % 8))];
+        const held = await Promise.all(
+          large.map((address) => cache.acquireAsync({ address, length: 16 * PAGE_SIZE })),
+        );
+        for (const registration of held) registration.release();
+        cache.flush();
       }
     default:
       setInterval(() => undefined, 1000);

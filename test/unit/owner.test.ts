@@ -61,4 +61,30 @@ describe('cache: the memory behind a registration', () => {
     registration.release();
     assert.equal(await isCollected(memory), true);
   });
+
+  it('stays alive while another thread registers it', async () => {
+    const calls: (() => void)[] = [];
+    const registerAsync = () =>
+      new Promise<number>((resolve) => {
+        calls.push(() => {
+          resolve(0);
+        });
+      });
+    const slow = new RegistrationCache({
+      monitor: new ModelMonitor(),
+      registrar: { ...registrar, registerAsync },
+      registerOffThreadFrom: 0,
+    });
+    const acquireLater = (bytes: number) => {
+      const buffer = new ArrayBuffer(bytes);
+      return { wanted: slow.acquireAsync(buffer), memory: new WeakRef(buffer) };
+    };
+    const { wanted, memory } = acquireLater(100_000);
+    assert.equal(await isCollected(memory), false);
+    calls.shift()!();
+    const registration = await wanted;
+    assert.equal(await isCollected(memory), false);
+    registration.release();
+    slow.close();
+  });
 });
