@@ -92,7 +92,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   #toldLow = 0;
   #toldHigh = 0;
 
-  #state: 'open' | 'ending' | 'closed' = 'open';
+  #state: 'open' | 'ending' | 'closing' | 'closed' = 'open';
   #bypass = false;
   readonly #slots: Slots;
   readonly #lookup: Lookup;
@@ -499,6 +499,11 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
     for (const entry of this.#shared.slots.all()) if (entry.keeper === this) yield entry;
   }
 
+  /** Not those that the device has let go of and the monitor has not. */
+  *#registered(): Generator<Entry> {
+    for (const entry of this.#own()) if ((entry.flags & REGISTERED) !== 0) yield entry;
+  }
+
   /**
    * Take in what the monitor has to report and unpin what went stale. Acquire does so by itself; to be called by
    * programs that want memory given back sooner.
@@ -579,12 +584,12 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
 
   /** What is registered now, by rising address; copies. */
   registrations(): RegistrationInfo[] {
-    return [...this.#own()].map(describe).sort((a, b) => a.address - b.address || a.length - b.length);
+    return [...this.#registered()].map(describe).sort((a, b) => a.address - b.address || a.length - b.length);
   }
 
   /** How many registrations there are now of which size, by rising size. */
   sizes(): SizeClass[] {
-    return sizeClasses(this.#own());
+    return sizeClasses(this.#registered());
   }
 
   /** True while acquires go past the cache: each makes a registration of its own, which ends at its release. */
@@ -662,7 +667,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   /**
    * Deregister everything and stop watching; the last cache on a monitor closes it. Does nothing the second time.
    * @throws ERR_BUSY while registrations are in use, or when the device refuses to let go of one; the cache then
-   *   stays open and the call may be repeated
+   *   stays open and the call may be repeated; what closing the monitor throws, and then it may be repeated as well
    */
   close(): void {
     if (this.#state === 'closed') return;
@@ -681,11 +686,12 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
         `the device refused to deregister ${this.#deregistration.stuck} region(s); try again`,
       );
     }
-    this.#state = 'closed';
+    this.#state = 'closing';
     this.#chooseWay();
     this.#check?.close();
     // Last: nobody reads the counter page any more.
     this.#shared.leave(this);
+    this.#state = 'closed';
   }
 
   /**
@@ -704,10 +710,17 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
       await aborted(ends, signal);
       this.close();
     } catch (error) {
-      this.#state = 'open';
-      this.#chooseWay();
+      // Unless somebody else has closed it meanwhile, or begun to.
+      if (this.#isEnding()) {
+        this.#state = 'open';
+        this.#chooseWay();
+      }
       throw error;
     }
+  }
+
+  #isEnding(): boolean {
+    return this.#state === 'ending';
   }
 
   [Symbol.dispose](): void {

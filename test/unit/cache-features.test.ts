@@ -525,6 +525,19 @@ describe('cache: an end that waits', () => {
     cache.close();
   });
 
+  it('stays closed when it is called off too late', async () => {
+    const { cache, pages, assertNothingLeft } = modelled();
+    const held = pages(0, 1);
+    const controller = new AbortController();
+    const end = cache.end({ signal: controller.signal });
+    held.release();
+    cache.close();
+    controller.abort(new Error('too late'));
+    await assert.rejects(end, { message: 'too late' });
+    assert.throws(() => pages(0, 1), { code: 'ERR_CLOSED' });
+    assertNothingLeft();
+  });
+
   it('ends an await using block', async () => {
     const { cache, assertNothingLeft, pages } = modelled();
     {

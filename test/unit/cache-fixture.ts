@@ -30,7 +30,8 @@ export function modelled(limits: CacheLimits & { witness?: PageWitness } = {}, g
   }
 }
 
-function cacheOn(
+/** A cache on a modelled address space, and what to look at it with. */
+export function cacheOn(
   space: AddressSpace,
   registrar: ModelRegistrar,
   limits: CacheLimits & { witness?: PageWitness },

@@ -292,6 +292,26 @@ describe('cache: invalidation', () => {
     assert.equal(registrar.pinned.size, 0);
   });
 
+  it('unpins from the event loop again when draining has failed for a while', async () => {
+    const { space, registrar, monitor, pages } = modelled({ eagerDrain: true });
+    const turns = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    pages(0, 1).release();
+    let failures = 0;
+    monitor.beforeDrain = () => {
+      failures++;
+      throw systemError(constants.errno.EIO, 'read');
+    };
+    space.unmap(at(0), at(1));
+    await turns();
+    assert.equal(failures, 1);
+    assert.throws(() => pages(2, 3), { code: 'EIO' });
+    monitor.beforeDrain = undefined;
+    pages(2, 3).release();
+    space.unmap(at(2), at(3));
+    await turns();
+    assert.equal(registrar.pinned.size, 0);
+  });
+
   it('never uses a cookie twice, and uses slots again', () => {
     const { monitor, pages, space } = modelled({ maxRegistrations: 1 });
     const cookies = new Set<number>();
