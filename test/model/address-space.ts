@@ -172,6 +172,8 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   /** Called before each registration pins its frames; may throw, or change mappings. */
   beforeRegister: ((start: number, end: number) => void) | undefined;
   afterRegister: (() => void) | undefined;
+  /** Called before a key is told; may throw. */
+  beforeKey: (() => void) | undefined;
   beforeDeregister: ((region: ModelRegion) => void) | undefined;
   readonly #space: AddressSpace;
   #nextKey = 1;
@@ -223,6 +225,7 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   }
 
   lkey(region: ModelRegion): number {
+    this.beforeKey?.();
     return region.key;
   }
 

@@ -398,6 +398,19 @@ describe('cache: checking mode', () => {
     assertNothingLeft();
   });
 
+  it('does not mind a change by another thread at the last moment, which is reported with the next drain', () => {
+    const { space, monitor, pages, assertFresh, cache } = checked();
+    pages(0, 1).release();
+    pages(4, 5).release();
+    space.map(at(4), at(5));
+    monitor.afterLast = () => {
+      monitor.afterLast = undefined;
+      space.map(at(0), at(1));
+    };
+    assertFresh(pages(0, 1), 0, 1);
+    assert.equal(cache.statistics().invalidations, 2);
+  });
+
   it('names the release that was one too many', () => {
     const { pages } = checked();
     const [mine, yours] = [pages(0, 1), pages(0, 1)];
