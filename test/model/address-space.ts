@@ -76,6 +76,7 @@ export class ModelMonitor implements MemoryMonitor {
   losesLast = false;
   /** Called before each watch; may throw, or change mappings. */
   beforeWatch: (() => void) | undefined;
+  afterWatch: (() => void) | undefined;
   beforeUnwatch: (() => void) | undefined;
   /** Called before each drain; may throw. */
   beforeDrain: (() => void) | undefined;
@@ -91,6 +92,7 @@ export class ModelMonitor implements MemoryMonitor {
     this.beforeWatch?.();
     if (this.watches.has(cookie)) throw systemError(constants.errno.EINVAL, 'watch');
     this.watches.set(cookie, { start, end, slot, pending: false });
+    this.afterWatch?.();
   }
 
   unwatch(cookie: number): void {

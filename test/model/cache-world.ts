@@ -290,14 +290,12 @@ export class World {
    * Strike those off the list that are handed out no more, for which there has to be a reason.
    * @param evicted how many need none
    */
-  #dropGone({ cache, ranges, ...side }: Side, evicted: number, reason: (range: Range) => boolean): void {
+  #dropGone({ cache, ranges, held }: Side, evicted: number, reason: (range: Range) => boolean): void {
     const found = new Set(cache.registrations().flatMap(({ lkey, retired }) => (retired ? [] : [lkey])));
-    const gone = ranges.filter(({ key }) => !found.has(key));
-    const lost = gone.filter((range) => !range.hit && !reason(range));
+    const lost = ranges.filter((range) => !found.has(range.key) && !range.hit && !reason(range));
     assert.ok(lost.length <= evicted, `lost without a reason: ${JSON.stringify(lost)}`);
-    const kept = ranges.filter(({ key }) => found.has(key));
-    ranges.splice(0, Infinity, ...kept);
-    void side;
+    for (const range of lost) assert.ok(!held.some(({ key }) => key === range.key), 'evicted while in use');
+    ranges.splice(0, Infinity, ...ranges.filter(({ key }) => found.has(key)));
   }
 
   /** Whoever drains, the other cache hears of it. */

@@ -366,19 +366,23 @@ describe('cache: generation words', () => {
     assert.equal(cache.statistics().drains, 1);
   });
 
-  it('were loaded before the watch: a hit from its first moment on counts', () => {
-    const { cache, space, monitor, registrar, pages, assertFresh } = modelled({}, 16);
-    // The driver may bump the word at any time from the watch on, and move the counter later than the cache looks.
-    registrar.afterRegister = () => {
-      registrar.afterRegister = undefined;
-      monitor.generations![1] += 1;
-    };
-    pages(0, 1).release();
-    space.remapSilently(at(0), at(1));
-    monitor.inject([...monitor.watches.keys()][0]);
-    assertFresh(pages(0, 1), 0, 1);
-    assert.equal(cache.statistics().invalidations, 1);
-  });
+  for (const moment of ['afterWatch', 'afterRegister'] as const) {
+    it(`were loaded before the watch: a hit from its first moment on counts (${moment})`, () => {
+      const { cache, space, monitor, registrar, pages, assertFresh } = modelled({}, 16);
+      // The driver may bump the word at any time from the watch on, and move the counter later than the cache looks.
+      const bumpOnce = (): void => {
+        monitor.afterWatch = registrar.afterRegister = undefined;
+        monitor.generations![1] += 1;
+      };
+      if (moment === 'afterWatch') monitor.afterWatch = bumpOnce;
+      else registrar.afterRegister = bumpOnce;
+      pages(0, 1).release();
+      space.remapSilently(at(0), at(1));
+      monitor.inject([...monitor.watches.keys()][0]);
+      assertFresh(pages(0, 1), 0, 1);
+      assert.equal(cache.statistics().invalidations, 1);
+    });
+  }
 
   it('are done without where there is none for a slot', () => {
     const { cache, space, pages, assertFresh } = modelled({}, 2);
