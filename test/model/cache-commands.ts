@@ -54,7 +54,10 @@ const obtain = fc
     who,
     pages,
     how: fc.constantFrom('acquire' as const, 'acquire', 'acquire', 'acquire', 'pin', 'uncached'),
-    access: fc.constantFrom(Access.LOCAL_WRITE, Access.LOCAL_WRITE, Access.NONE, REMOTE, Access.REMOTE_READ),
+    access: fc.oneof(
+      { weight: 2, arbitrary: fc.constant(Access.LOCAL_WRITE) },
+      { weight: 1, arbitrary: fc.constantFrom(Access.NONE, REMOTE, Access.REMOTE_READ) },
+    ),
     // Bytes left out at both ends.
     inset: fc.constantFrom(0, 0, 100),
   })

@@ -305,7 +305,7 @@ describe('cache: merging', () => {
     assertFresh(pages(0, 1), 0, 1);
   });
 
-  it('merge_with_unwritable: what cannot be had together is had alone', () => {
+  it('what cannot be had together is had alone', () => {
     const { pages, registrar, cache } = modelled({ merge: true });
     pages(0, 1).release();
     registrar.beforeRegister = (start, end) => {
@@ -577,7 +577,7 @@ describe('cache: deregistering in turns', () => {
     assert.equal(registrar.pinned.size, 1);
   });
 
-  it('inv_q_bounded: what waits counts against the limits and goes first', () => {
+  it('what waits counts against the limits and goes first', () => {
     const { space, pages, registrar, cache } = modelled({ deregisterFor: 0, maxRegistrations: 8 });
     for (let round = 0; round < 1000; round++) {
       for (let page = 0; page < 8; page++) pages(page, page + 1).release();

@@ -612,7 +612,7 @@ describe('cache: limits', () => {
     );
   });
 
-  it('by_size_inuse: is exceeded only by registrations in use, and only as long', () => {
+  it('are exceeded only by registrations in use, and only as long', () => {
     const { cache, registrar, pages } = modelled({ maxRegistrations: 2 });
     const held = [0, 2, 4, 6].map((page) => pages(page, page + 1));
     assert.equal(registrar.pinned.size, 4);
