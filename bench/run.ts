@@ -9,7 +9,7 @@ type Run = (argv: readonly string[]) => Promise<number>;
 
 const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
 
-/** Needs no device, but UCX to compare with. */
+/** Needs no device, but UCX to compare with, or strace. */
 const besideUcx: Run = async (argv) => {
   const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
   const status = await runHere([process.execPath, setUp, 'ucx']);
@@ -21,6 +21,7 @@ const BENCHES: ReadonlyMap<string, Run> = new Map([
   ['kernel', withDevice],
   ['off-thread', withDevice],
   ['hit', besideUcx],
+  ['hit-proof', besideUcx],
 ]);
 
 const [name, ...args] = process.argv.slice(2) as [string?, ...string[]];

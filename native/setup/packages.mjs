@@ -45,10 +45,11 @@ const CLIENTS = [
   { name: 'libibverbs-dev', present: () => existsSync('/usr/include/infiniband/verbs.h') },
 ];
 
-/** What measuring beside UCX needs. */
+/** What measuring a hit needs: UCX to compare with, and a witness of system calls. */
 const UCX = [
   ...C_COMPILER,
   { name: 'libucx-dev', present: () => existsSync('/usr/include/ucs/memory/rcache.h') },
+  { name: 'strace', present: () => hasProgram('strace') },
 ];
 
 /** Installs the distribution's packages that are missing, or says how and stops when this user may not. */

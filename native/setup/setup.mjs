@@ -6,7 +6,7 @@
 //   node native/setup/setup.mjs vm       the same, with what the virtual machine needs in any case
 //   node native/setup/setup.mjs kernel   the same, with what building a kernel needs
 //   node native/setup/setup.mjs clients  the same as device, and a compiler for 32-bit C programs
-//   node native/setup/setup.mjs ucx      the same as device, and UCX with a compiler, to measure beside it
+//   node native/setup/setup.mjs ucx      the same as device, UCX with a compiler, to measure beside it, and strace
 //
 // Plain JavaScript without dependencies, because it runs before there are any.
 import { dirname, join } from 'node:path';

@@ -78,7 +78,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   #toldLow = 0;
   #toldHigh = 0;
 
-  #state: 'open' | 'ending' | 'closed' = 'open';
+  #state: 'open' | 'ending' | 'closing' | 'closed' = 'open';
   #bypass = false;
   readonly #lookup: Lookup;
   readonly #order = new EvictionOrder();
@@ -145,7 +145,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     if (this.#bypass) return undefined;
     const found = this.#lookup.find(address, address + length, access);
     if (found === undefined) return undefined;
-    this.#check?.verify(found);
+    if (!this.#isVerified(found)) return this.#acquireFound(address, length, access, owner);
     this.#statistics.hits++;
     found.useFor(owner);
     return this.#handOut(found);
@@ -222,6 +222,18 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       },
     };
     return new Pending(steps, this.#registrar, this.#deregistration, this.#statistics);
+  }
+
+  /** False when its mapping changed since the drain. @throws ERR_STALE_REGISTRATION */
+  #isVerified(entry: Entry): boolean {
+    try {
+      this.#check?.verify(entry);
+      return true;
+    } catch (error) {
+      // A change is counted before it is done: nobody is to blame for one that the next drain will report.
+      if (this.#hasMoved()) return false;
+      throw error;
+    }
   }
 
   /** In checking mode each acquire has an object of its own, so that one too many is found where it is. */
@@ -539,6 +551,11 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     }
   }
 
+  /** Not those that the device has let go of and the monitor has not. */
+  *#pinning(): Generator<Entry> {
+    for (const entry of this.#own()) if ((entry.flags & REGISTERED) !== 0) yield entry;
+  }
+
   /**
    * Take in what the monitor has to report and unpin what went stale. Acquire does so by itself; to be called by
    * programs that want memory given back sooner.
@@ -550,10 +567,14 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #drainIfMoved(): void {
+    if (this.#hasMoved()) this.#drain();
+  }
+
+  #hasMoved(): boolean {
     const { counter } = this.#shared.monitor;
     const low = Atomics.load(counter, 0);
     const high = Atomics.load(counter, 1);
-    if (low !== this.#toldLow || high !== this.#toldHigh) this.#drain();
+    return low !== this.#toldLow || high !== this.#toldHigh;
   }
 
   #drain(): void {
@@ -618,12 +639,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** What is registered now, by rising address; copies. */
   registrations(): RegistrationInfo[] {
-    return [...this.#own()].map(describe).sort((a, b) => a.address - b.address || a.length - b.length);
+    return [...this.#pinning()].map(describe).sort((a, b) => a.address - b.address || a.length - b.length);
   }
 
   /** How many registrations there are now of which size, by rising size. */
   sizes(): SizeClass[] {
-    return sizeClasses(this.#own());
+    return sizeClasses(this.#pinning());
   }
 
   /** True while acquires go past the cache: each makes a registration of its own, which ends at its release. */
@@ -708,7 +729,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * Deregister everything, on the spot however large, and stop watching; the last cache on a monitor closes it. Does
    * nothing the second time.
    * @throws ERR_BUSY while registrations are in use, while another thread registers or deregisters ({@link end} waits
-   *   for it), or when the device refuses to let go of one; the cache then stays open and the call may be repeated
+   *   for it), or when the device refuses to let go of one; the cache then stays open and the call may be repeated;
+   *   what closing the monitor throws, and then it may be repeated as well
    */
   close(): void {
     if (this.#state === 'closed') return;
@@ -734,11 +756,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
         `the device refused to deregister ${this.#deregistration.stuck} region(s); try again`,
       );
     }
-    this.#state = 'closed';
+    this.#state = 'closing';
     this.#chooseWay();
     this.#check?.close();
     // Last: nobody reads the counter page any more.
     this.#shared.leave(this);
+    this.#state = 'closed';
   }
 
   /**
@@ -761,10 +784,17 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       await aborted(this.#deregistration.allDone(), signal);
       this.close();
     } catch (error) {
-      this.#state = 'open';
-      this.#chooseWay();
+      // Unless somebody else has closed it meanwhile, or begun to.
+      if (this.#isEnding()) {
+        this.#state = 'open';
+        this.#chooseWay();
+      }
       throw error;
     }
+  }
+
+  #isEnding(): boolean {
+    return this.#state === 'ending';
   }
 
   [Symbol.dispose](): void {

@@ -39,21 +39,27 @@ export class SharedMonitor {
 
   join(member: Member): void {
     this.#members.add(member);
-    this.#poll();
+    try {
+      this.#poll();
+    } catch (error) {
+      this.#members.delete(member);
+      throw error;
+    }
   }
 
-  /** The last one to leave closes the monitor. It has taken all its watches back. */
+  /** The last one to leave closes the monitor. It has taken all its watches back. May be repeated when it fails. */
   leave(member: Member): void {
     this.#members.delete(member);
     this.#poll();
     if (this.#members.size !== 0) return;
-    SharedMonitor.#all.delete(this.monitor);
     this.monitor.close();
+    SharedMonitor.#all.delete(this.monitor);
   }
 
   /** Read all that is pending and tell the caches. */
   drain(): void {
     this.monitor.drain(this.#sink);
+    if (this.#drainingFailed) this.#pollAgain();
     for (const member of this.#members) member.drained();
   }
 
@@ -78,6 +84,16 @@ export class SharedMonitor {
     } else {
       this.#stopPolling!();
       this.#stopPolling = undefined;
+    }
+  }
+
+  #pollAgain(): void {
+    this.#drainingFailed = false;
+    try {
+      this.#poll();
+    } catch {
+      // No reason for what was drained to get lost; the next drain tries again.
+      this.#drainingFailed = true;
     }
   }
 

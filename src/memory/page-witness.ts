@@ -7,6 +7,6 @@ export interface PageWitness {
    * @throws RegcacheError when this process may not know
    */
   frames(start: number, end: number): BigUint64Array;
-  /** Called when the cache closes. */
+  /** Called when the cache closes, and again should the rest of that fail. */
   close?(): void;
 }

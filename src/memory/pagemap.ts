@@ -12,7 +12,7 @@ const ENTRY = 8;
 
 /** Page frames as /proc/self/pagemap tells them to a process with CAP_SYS_ADMIN. */
 export class PagemapWitness implements PageWitness {
-  readonly #file: number;
+  #file: number;
 
   /** @throws ERR_INVALID_OPTION without the capability */
   constructor() {
@@ -43,6 +43,9 @@ export class PagemapWitness implements PageWitness {
   }
 
   close(): void {
-    closeSync(this.#file);
+    if (this.#file === -1) return;
+    const file = this.#file;
+    this.#file = -1;
+    closeSync(file);
   }
 }

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { Access } from '../../src/access.js';
 import type { Registrar } from '../../src/cache/registrar.js';
 import { regcacheError, systemError } from '../../src/errors.js';
 import { PAGE_SIZE } from '../../src/system/libc.js';
@@ -10,19 +11,34 @@ import type { DrainSink, MemoryMonitor } from '../../src/monitor/monitor.js';
  */
 export class AddressSpace {
   readonly #frames = new Map<number, number>();
+  readonly #readOnly = new Set<number>();
   #nextFrame = 1;
   readonly monitor = new ModelMonitor();
   readonly registrar = new ModelRegistrar(this);
 
   /** Map fresh frames at the pages of `[start, end)`, whatever was there. */
   map(start: number, end: number): void {
-    for (let page = start; page < end; page += PAGE_SIZE) this.#frames.set(page, this.#nextFrame++);
+    this.remapSilently(start, end);
     this.monitor.changed(start, end);
   }
 
   /** Fresh frames that no watch hears of: the event is still on its way; see {@link ModelMonitor.inject}. */
   remapSilently(start: number, end: number): void {
-    for (let page = start; page < end; page += PAGE_SIZE) this.#frames.set(page, this.#nextFrame++);
+    for (let page = start; page < end; page += PAGE_SIZE) {
+      this.#frames.set(page, this.#nextFrame++);
+      this.#readOnly.delete(page);
+    }
+  }
+
+  /** The same frames, which may not be written any more; reported, as mprotect(2) is. */
+  protect(start: number, end: number): void {
+    for (let page = start; page < end; page += PAGE_SIZE) this.#readOnly.add(page);
+    this.monitor.changed(start, end);
+  }
+
+  /** Whether all pages that hold `[start, end)` may be written. */
+  isWritable(start: number, end: number): boolean {
+    return !pagesOf(start, end).some((page) => this.#readOnly.has(page));
   }
 
   unmap(start: number, end: number): void {
@@ -32,12 +48,14 @@ export class AddressSpace {
 
   /** The frames of the pages that hold `[start, end)`; 0 where nothing is mapped. */
   frames(start: number, end: number): number[] {
-    const frames: number[] = [];
-    for (let page = start - (start % PAGE_SIZE); page < end; page += PAGE_SIZE) {
-      frames.push(this.#frames.get(page) ?? 0);
-    }
-    return frames;
+    return pagesOf(start, end).map((page) => this.#frames.get(page) ?? 0);
   }
+}
+
+function pagesOf(start: number, end: number): number[] {
+  const pages: number[] = [];
+  for (let page = start - (start % PAGE_SIZE); page < end; page += PAGE_SIZE) pages.push(page);
+  return pages;
 }
 
 interface Watch {
@@ -60,6 +78,7 @@ export class ModelMonitor implements MemoryMonitor {
   beforeWatch: (() => void) | undefined;
   /** Whether pages are beyond what it can see. */
   cannotWatch: ((start: number, end: number) => boolean) | undefined;
+  afterWatch: (() => void) | undefined;
   beforeUnwatch: (() => void) | undefined;
   /** Called before each drain; may throw. */
   beforeDrain: (() => void) | undefined;
@@ -76,6 +95,7 @@ export class ModelMonitor implements MemoryMonitor {
     if (this.cannotWatch?.(start, end)) return false;
     if (this.watches.has(cookie)) throw systemError(constants.errno.EINVAL, 'watch');
     this.watches.set(cookie, { start, end, slot, pending: false });
+    this.afterWatch?.();
     return true;
   }
 
@@ -128,7 +148,11 @@ export class ModelMonitor implements MemoryMonitor {
   }
 
   whenPending(callback: () => void): () => void {
-    this.#onPending = () => setImmediate(callback);
+    const call = (): void => {
+      if (this.#onPending === schedule) callback();
+    };
+    const schedule = (): void => void setImmediate(call);
+    this.#onPending = schedule;
     return () => (this.#onPending = undefined);
   }
 
@@ -161,6 +185,8 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   /** Called before each registration pins its frames; may throw, or change mappings. */
   beforeRegister: ((start: number, end: number) => void) | undefined;
   afterRegister: (() => void) | undefined;
+  /** Called before a key is told; may throw. */
+  beforeKey: (() => void) | undefined;
   beforeDeregister: ((region: ModelRegion) => void) | undefined;
   /** What other threads are to do, oldest first. Nothing goes on by itself; see {@link go}. */
   readonly calls: ModelCall[] = [];
@@ -171,10 +197,17 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
     this.#space = space;
   }
 
-  prefault(start: number, length: number): void {
+  prefault(start: number, length: number, write: boolean): void {
     if (this.#space.frames(start, start + length).includes(0)) {
       throw regcacheError('ERR_NOT_MAPPED', 'not mapped', {
         errno: constants.errno.ENOMEM,
+        address: start,
+        length,
+      });
+    }
+    if (write && !this.#space.isWritable(start, start + length)) {
+      throw regcacheError('ERR_READ_ONLY_MEMORY', 'mapped read-only', {
+        errno: constants.errno.EACCES,
         address: start,
         length,
       });
@@ -191,6 +224,9 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
         length,
       });
     }
+    if ((access & Access.LOCAL_WRITE) !== 0 && !this.#space.isWritable(start, start + length)) {
+      throw systemError(constants.errno.EFAULT, 'register');
+    }
     const region = { start, end: start + length, access, key: this.#nextKey++, frames };
     this.pinned.add(region);
     this.history.push(region);
@@ -203,9 +239,9 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
     if (!this.pinned.delete(region)) throw new Error('deregistered twice');
   }
 
-  prefaultAsync(start: number, length: number): Promise<void> {
+  prefaultAsync(start: number, length: number, write: boolean): Promise<void> {
     return this.#call('prefault', () => {
-      this.prefault(start, length);
+      this.prefault(start, length, write);
     });
   }
 
@@ -241,6 +277,7 @@ export class ModelRegistrar implements Registrar<ModelRegion> {
   }
 
   lkey(region: ModelRegion): number {
+    this.beforeKey?.();
     return region.key;
   }
 

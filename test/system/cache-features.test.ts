@@ -74,6 +74,72 @@ describe('what the cache offers, over the real driver and a real device', () => 
     });
   }
 
+  it('ping-pong: both buffers are remapped before each message, and what arrives is what was sent', async () => {
+    using pair = connectedPair();
+    const sides = [pair.a, pair.b].map((side) => ({
+      side,
+      cache: createCache(side.pd),
+      buffer: map(length),
+    }));
+    const rounds = 50;
+    try {
+      for (let round = 0; round < 2 * rounds; round++) {
+        for (const { buffer } of sides) {
+          unmap(buffer, length);
+          map(length, { at: buffer });
+        }
+        const [from, to] = round % 2 === 0 ? sides : [sides[1], sides[0]];
+        const sent = Buffer.alloc(length, `round ${round} `);
+        bytesAt(from.buffer, length).set(sent);
+        using source = from.cache.acquireRange(from.buffer, length);
+        using target = to.cache.acquireRange(to.buffer, length, REMOTE);
+        const local = { address: from.buffer, lkey: source.lkey };
+        const remote = { address: to.buffer, rkey: target.rkey };
+        assert.equal(await write(from.side, local, remote, length), 'SUCCESS');
+        assert.ok(bytesAt(to.buffer, length).equals(sent), `round ${round}`);
+      }
+      for (const { cache } of sides) {
+        const { hits, registered } = cache.statistics();
+        assert.equal(hits, 0, 'no registration outlived a remap');
+        assert.ok(registered <= 1);
+      }
+    } finally {
+      for (const { cache, buffer } of sides) {
+        cache.close();
+        unmap(buffer, length);
+      }
+    }
+  });
+
+  it('inv_q_bounded: 40,000 munmaps that nobody asks about leave one event and nothing else behind', () => {
+    using pair = connectedPair();
+    using cache = createCache(pair.a.pd, { eagerDrain: false });
+    const held = cache.acquireRange(memory, length);
+    for (let n = 0; n < 40_000; n++) {
+      unmap(memory, length);
+      map(length, { at: memory });
+    }
+    let events = 0;
+    const { monitor } = cache;
+    const drain = monitor.drain.bind(monitor);
+    monitor.drain = (sink) => {
+      const invalidated = (...event: [number, number, number]): void => {
+        events++;
+        sink.invalidated(...event);
+      };
+      drain({ ...sink, invalidated });
+    };
+    cache.drain();
+    assert.equal(events, 1);
+    const { drains, invalidations, registered } = cache.statistics();
+    assert.deepEqual({ drains, invalidations, registered }, { drains: 1, invalidations: 1, registered: 1 });
+    assert.ok(held.stale);
+    held.release();
+    assert.equal(cache.statistics().registered, 0);
+    cache.acquireRange(memory, length).release();
+    assert.equal(cache.statistics().drains, 1, 'there was no more to read');
+  });
+
   it('two caches share a monitor: both send fresh bytes, whichever drains', async () => {
     using pair = connectedPair();
     const { a, b } = pair;

@@ -3,7 +3,8 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Access } from '../../src/access.js';
-import { CHANNELS, type RetireReason } from '../../src/cache/events.js';
+import { type CacheEvents, CHANNELS } from '../../src/cache/events.js';
+import { Entry } from '../../src/cache/registration.js';
 import type { PageWitness } from '../../src/memory/page-witness.js';
 import { systemError } from '../../src/errors.js';
 import { PAGE_SIZE } from '../../src/system/libc.js';
@@ -327,7 +328,7 @@ describe('cache: merging', () => {
     assertFresh(pages(0, 1), 0, 1);
   });
 
-  it('merge_with_unwritable: what cannot be had together is had alone', () => {
+  it('what cannot be had together is had alone', () => {
     const { pages, registrar, cache } = modelled({ merge: true });
     pages(0, 1).release();
     registrar.beforeRegister = (start, end) => {
@@ -420,6 +421,19 @@ describe('cache: checking mode', () => {
     assertNothingLeft();
   });
 
+  it('does not mind a change by another thread at the last moment, which is reported with the next drain', () => {
+    const { space, monitor, pages, assertFresh, cache } = checked();
+    pages(0, 1).release();
+    pages(4, 5).release();
+    space.map(at(4), at(5));
+    monitor.afterLast = () => {
+      monitor.afterLast = undefined;
+      space.map(at(0), at(1));
+    };
+    assertFresh(pages(0, 1), 0, 1);
+    assert.equal(cache.statistics().invalidations, 2);
+  });
+
   it('names the release that was one too many', () => {
     const { pages } = checked();
     const [mine, yours] = [pages(0, 1), pages(0, 1)];
@@ -481,25 +495,121 @@ describe('cache: events', () => {
     ]);
   });
 
-  it('go to the diagnostics channels too', async () => {
-    const { cache, pages } = modelled();
-    const told: { reason?: RetireReason; cache: unknown }[] = [];
-    const listen = (message: unknown): void => {
-      told.push(message as (typeof told)[number]);
-    };
-    subscribe(CHANNELS.retire.name, listen);
+  it('carry the registration as it was, once each to the listeners and to the diagnostics channels', async () => {
+    const { cache, pages, space } = modelled({ maxRegistrations: 2 });
+    const told: Record<keyof CacheEvents, unknown[]> = { register: [], retire: [], evict: [], stale: [] };
+    const heard: Record<keyof CacheEvents, unknown[]> = { register: [], retire: [], evict: [], stale: [] };
+    const listeners = Object.entries(CHANNELS).map(([event, { name }]) => ({
+      name,
+      listen: (message: unknown) => heard[event as keyof CacheEvents].push(message),
+    }));
+    for (const event of ['register', 'retire', 'evict', 'stale'] as const)
+      cache.on(event, (...payload: unknown[]) => told[event].push(payload));
+    for (const { name, listen } of listeners) subscribe(name, listen);
     try {
-      pages(0, 1).release();
-      cache.flush();
+      pages(2, 4).release();
+      pages(4, 5).release();
+      const held = pages(0, 1, Access.NONE);
+      space.map(at(0), at(1));
+      cache.drain();
       await turn();
+      const page = { access: Access.LOCAL_WRITE, uses: 0, retired: false, stale: false };
+      const [first, second, third] = [
+        { ...page, ...range(2, 4), lkey: 1, rkey: 1 },
+        { ...page, ...range(4, 5), lkey: 2, rkey: 2 },
+        { ...page, ...range(0, 1), lkey: 3, rkey: 3, access: Access.NONE },
+      ];
+      const infos: Record<keyof CacheEvents, unknown[][]> = {
+        register: [first, second, third].map((info) => [{ ...info, uses: 1 }]),
+        evict: [[first]],
+        retire: [
+          [{ ...first, retired: true }, 'evicted'],
+          [{ ...third, uses: 1, retired: true, stale: true }, 'stale'],
+        ],
+        stale: [[held]],
+      };
+      assert.deepEqual(told, infos);
+      assert.equal(told.stale.flat()[0], held, 'the registration itself, to be released');
+      for (const event of ['register', 'retire', 'evict', 'stale'] as const)
+        assert.deepEqual(
+          heard[event],
+          infos[event].map(([registration, reason]) => ({
+            cache,
+            registration,
+            ...(reason === undefined ? {} : { reason }),
+          })),
+          event,
+        );
     } finally {
-      unsubscribe(CHANNELS.retire.name, listen);
+      for (const { name, listen } of listeners) unsubscribe(name, listen);
     }
+  });
+
+  it('are on channels with names that stay', () => {
     assert.deepEqual(
-      told.map(({ reason }) => reason),
-      ['flushed'],
+      Object.entries(CHANNELS).map(([event, { name }]) => [event, name]),
+      [
+        ['register', 'rdma-regcache:register'],
+        ['retire', 'rdma-regcache:retire'],
+        ['evict', 'rdma-regcache:evict'],
+        ['stale', 'rdma-regcache:stale-in-use'],
+      ],
     );
-    assert.equal(told[0].cache, cache);
+  });
+
+  it('cost nothing when nobody listens: nothing is made and nothing is put off', () => {
+    const use = ({ cache, pages, space }: ReturnType<typeof modelled>): void => {
+      const held = pages(0, 1);
+      pages(2, 3).release();
+      pages(4, 5).release();
+      space.map(at(0), at(1));
+      cache.drain();
+      held.release();
+      cache.flush();
+    };
+    // Whatever is told is told in a microtask, and what it is told with has the keys of the registration.
+    const counted = (work: () => void): number => {
+      const { queueMicrotask } = globalThis;
+      const lkey = Object.getOwnPropertyDescriptor(Entry.prototype, 'lkey')!;
+      let made = 0;
+      globalThis.queueMicrotask = (task) => {
+        made++;
+        queueMicrotask(task);
+      };
+      Object.defineProperty(Entry.prototype, 'lkey', {
+        configurable: true,
+        get(this: Entry): number {
+          made++;
+          return lkey.get!.call(this) as number;
+        },
+      });
+      try {
+        work();
+      } finally {
+        globalThis.queueMicrotask = queueMicrotask;
+        Object.defineProperty(Entry.prototype, 'lkey', lkey);
+      }
+      return made;
+    };
+    const world = modelled({ maxRegistrations: 2 });
+    assert.equal(
+      counted(() => {
+        use(world);
+      }),
+      0,
+    );
+    for (const event of ['register', 'retire', 'evict', 'stale'] as const) {
+      const listened = modelled({ maxRegistrations: 2 });
+      listened.cache.on(event, () => undefined);
+      const expected = { register: 6, retire: 6, evict: 2, stale: 1 }[event];
+      assert.equal(
+        counted(() => {
+          use(listened);
+        }),
+        expected,
+        event,
+      );
+    }
   });
 
   it('may be answered with anything', async () => {
@@ -547,6 +657,19 @@ describe('cache: an end that waits', () => {
     cache.close();
   });
 
+  it('stays closed when it is called off too late', async () => {
+    const { cache, pages, assertNothingLeft } = modelled();
+    const held = pages(0, 1);
+    const controller = new AbortController();
+    const end = cache.end({ signal: controller.signal });
+    held.release();
+    cache.close();
+    controller.abort(new Error('too late'));
+    await assert.rejects(end, { message: 'too late' });
+    assert.throws(() => pages(0, 1), { code: 'ERR_CLOSED' });
+    assertNothingLeft();
+  });
+
   it('ends an await using block', async () => {
     const { cache, assertNothingLeft, pages } = modelled();
     {
@@ -573,7 +696,7 @@ describe('cache: deregistering in turns', () => {
     assert.equal(registrar.pinned.size, 1);
   });
 
-  it('inv_q_bounded: what waits counts against the limits and goes first', () => {
+  it('what waits counts against the limits and goes first', () => {
     const { space, pages, registrar, cache } = modelled({ deregisterFor: 0, maxRegistrations: 8 });
     for (let round = 0; round < 1000; round++) {
       for (let page = 0; page < 8; page++) pages(page, page + 1).release();

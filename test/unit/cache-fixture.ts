@@ -30,7 +30,8 @@ export function modelled(limits: CacheLimits & { witness?: PageWitness } = {}, g
   }
 }
 
-function cacheOn(
+/** A cache on a modelled address space, and what to look at it with. */
+export function cacheOn(
   space: AddressSpace,
   registrar: ModelRegistrar,
   limits: CacheLimits & { witness?: PageWitness },
@@ -59,12 +60,17 @@ function cacheOn(
     },
     /** Fails unless nothing is pinned and, by any cache on the monitor, nothing watched any more. */
     assertNothingLeft: (): void => {
-      assert.equal(registrar.pinned.size, 0, 'pinned regions left');
       assert.equal(monitor.watches.size, 0, 'watches left');
-      const { registered, pinnedBytes, registrations, deregistrations } = cache.statistics();
-      assert.equal(registered, 0);
-      assert.equal(pinnedBytes, 0);
-      assert.equal(registrations, deregistrations);
+      assertNoneRegistered();
     },
+    assertNoneRegistered,
   };
+
+  function assertNoneRegistered(): void {
+    assert.equal(registrar.pinned.size, 0, 'pinned regions left');
+    const { registered, pinnedBytes, registrations, deregistrations } = cache.statistics();
+    assert.equal(registered, 0);
+    assert.equal(pinnedBytes, 0);
+    assert.equal(registrations, deregistrations);
+  }
 }

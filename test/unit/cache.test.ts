@@ -292,6 +292,26 @@ describe('cache: invalidation', () => {
     assert.equal(registrar.pinned.size, 0);
   });
 
+  it('unpins from the event loop again when draining has failed for a while', async () => {
+    const { space, registrar, monitor, pages } = modelled({ eagerDrain: true });
+    const turns = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    pages(0, 1).release();
+    let failures = 0;
+    monitor.beforeDrain = () => {
+      failures++;
+      throw systemError(constants.errno.EIO, 'read');
+    };
+    space.unmap(at(0), at(1));
+    await turns();
+    assert.equal(failures, 1);
+    assert.throws(() => pages(2, 3), { code: 'EIO' });
+    monitor.beforeDrain = undefined;
+    pages(2, 3).release();
+    space.unmap(at(2), at(3));
+    await turns();
+    assert.equal(registrar.pinned.size, 0);
+  });
+
   it('never uses a cookie twice, and uses slots again', () => {
     const { monitor, pages, space } = modelled({ maxRegistrations: 1 });
     const cookies = new Set<number>();
@@ -346,20 +366,24 @@ describe('cache: generation words', () => {
     assert.equal(cache.statistics().drains, 1);
   });
 
-  it('were loaded before the watch: a hit from its first moment on counts', () => {
-    const { cache, space, monitor, registrar, pages, assertFresh } = modelled({}, 16);
-    // The driver may bump the word at any time from the watch on, and move the counter later than the cache looks.
-    registrar.afterRegister = () => {
-      registrar.afterRegister = undefined;
-      const [{ slot }] = monitor.watches.values();
-      monitor.generations![slot] += 1;
-    };
-    pages(0, 1).release();
-    space.remapSilently(at(0), at(1));
-    monitor.inject([...monitor.watches.keys()][0]);
-    assertFresh(pages(0, 1), 0, 1);
-    assert.equal(cache.statistics().invalidations, 1);
-  });
+  for (const moment of ['afterWatch', 'afterRegister'] as const) {
+    it(`were loaded before the watch: a hit from its first moment on counts (${moment})`, () => {
+      const { cache, space, monitor, registrar, pages, assertFresh } = modelled({}, 16);
+      // The driver may bump the word at any time from the watch on, and move the counter later than the cache looks.
+      const bumpOnce = (): void => {
+        monitor.afterWatch = registrar.afterRegister = undefined;
+        const [{ slot }] = monitor.watches.values();
+        monitor.generations![slot] += 1;
+      };
+      if (moment === 'afterWatch') monitor.afterWatch = bumpOnce;
+      else registrar.afterRegister = bumpOnce;
+      pages(0, 1).release();
+      space.remapSilently(at(0), at(1));
+      monitor.inject([...monitor.watches.keys()][0]);
+      assertFresh(pages(0, 1), 0, 1);
+      assert.equal(cache.statistics().invalidations, 1);
+    });
+  }
 
   it('are done without where there is none for a slot', () => {
     const { cache, space, pages, assertFresh } = modelled({}, 2);
@@ -589,7 +613,7 @@ describe('cache: limits', () => {
     );
   });
 
-  it('by_size_inuse: is exceeded only by registrations in use, and only as long', () => {
+  it('are exceeded only by registrations in use, and only as long', () => {
     const { cache, registrar, pages } = modelled({ maxRegistrations: 2 });
     const held = [0, 2, 4, 6].map((page) => pages(page, page + 1));
     assert.equal(registrar.pinned.size, 4);
