@@ -9,7 +9,7 @@ const LINES = 8192;
 /** Of no block. */
 const NO_BLOCK = -1;
 /** Below this many cells nothing is to be gained by giving memory back. */
-const SMALL = ROOT + 64 * NODE;
+const SMALL = ROOT + 8 * NODE;
 /** V8 makes a hash table of a longer array that is asked for at once (kMaxFastArrayLength of js-array.h). */
 const LONGEST = 32 * 1024 * 1024;
 
