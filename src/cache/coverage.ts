@@ -3,11 +3,6 @@ import { PAGE_SIZE } from '../system/libc.js';
 import type { Entry } from './registration.js';
 import { PageTable } from './page-table.js';
 
-// Not imported: a hit would load and check what is (V8 makes constants only of what a module keeps to itself).
-const PAGES_PER_BYTE = 1 / PAGE_SIZE;
-const PAGE_BITS = Math.log2(PAGE_SIZE);
-const BYTE_IN_PAGE = PAGE_SIZE - 1;
-
 /**
  * Which registration serves which pages. Registrations may overlap but never contain one another, so that sorted by
  * start they are sorted by end too. Each page belongs to the one that starts last among those that cover it, which is
@@ -19,20 +14,18 @@ export class Coverage {
   readonly #previous = new Map<Entry, Entry>();
   readonly #next = new Map<Entry, Entry>();
 
-  /** The registration that covers all bytes from `start` (inclusive) to `end` (exclusive), if there is one. */
-  find(start: number, end: number): Entry | undefined {
-    const entry = this.#table.get(start * PAGES_PER_BYTE);
-    return entry !== undefined && end <= entry.end ? entry : undefined;
+  /**
+   * The registration that covers a page and reaches furthest.
+   * @param page its number; a fraction does not matter
+   */
+  atPage(page: number): Entry | undefined {
+    return this.#table.get(page);
   }
 
-  /** The same in fewer steps, for `length` bytes, less than 2^31, from `start` on. */
-  findSmall(start: number, length: number): Entry | undefined {
-    const page = start * PAGES_PER_BYTE;
-    const entry = this.#table.get(page);
-    if (entry === undefined) return undefined;
-    // Of the numbers of pages the low 32 bits do: what is covered may seem shorter than it is, never longer.
-    const pagesAfter = ((start & BYTE_IN_PAGE) + (length - 1)) >>> PAGE_BITS;
-    return pagesAfter < (entry.endPage - (page | 0)) >>> 0 ? entry : undefined;
+  /** The registration that covers all bytes from `start` (inclusive) to `end` (exclusive), if there is one. */
+  find(start: number, end: number): Entry | undefined {
+    const entry = this.atPage(start / PAGE_SIZE);
+    return entry !== undefined && end <= entry.end ? entry : undefined;
   }
 
   /** The registrations that lie wholly between `start` and `end` (exclusive), by rising start. */
