@@ -13,7 +13,9 @@ export type { SizeClass, Statistics } from './cache/statistics.js';
 export { allocatePageAligned, type AllocateOptions } from './memory/allocate.js';
 export { addressOf, type Memory, type WebAssemblyMemory } from './memory/locate.js';
 
+export type { MonitorChoice, MonitorKind, MonitorName, PassedOver } from './monitor/choice.js';
 export type { DrainSink, MemoryMonitor } from './monitor/monitor.js';
+export { NoMonitor } from './monitor/none.js';
 export { UmmunotifyMonitor } from './monitor/ummunotify.js';
 
 export { CompletionQueue, type CompletionQueueOptions } from './verbs/completion-queue.js';

@@ -3,6 +3,7 @@ import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js
 import { regcacheError } from '../errors.js';
 import { checkRange, isRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
+import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted } from './aborted.js';
 import type { Coverage } from './coverage.js';
@@ -79,6 +80,8 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
   readonly #merge: boolean;
   readonly #check: PageCheck | undefined;
   readonly eagerDrain: boolean;
+  /** Which monitor this cache is on, and why not a better one. */
+  readonly monitorChoice: MonitorChoice;
   #maxRegistrations: number;
   #maxPinnedBytes: number;
 
@@ -131,6 +134,7 @@ export class RegistrationCache extends EventEmitter<CacheEvents> implements Keep
     this.#merge = checked.merge;
     this.#check = checked.witness && new PageCheck(checked.witness);
     this.eagerDrain = checked.eagerDrain;
+    this.monitorChoice = checked.monitorChoice ?? given(checked.monitor);
     this.#counter = monitor.counter;
     this.#generations = monitor.generations;
     this.#chooseWay();
