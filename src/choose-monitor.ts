@@ -10,7 +10,7 @@ import { warnOnce } from './warning.js';
 
 /**
  * Open the monitor for a cache: the one that the program names, or the operator where the program leaves it open, or
- * the best that keeps the promise, with a process warning where that is none.
+ * the best that keeps the promise.
  * @param asked a name, 'auto' for what the operator and the machine say; undefined is 'auto' that nobody wrote
  * @throws ERR_INVALID_OPTION, ERR_NO_MONITOR, ERR_MONITOR_ACCESS
  */
@@ -26,12 +26,9 @@ export function chooseMonitor(
     );
   }
   const how = monitorSettings(context, settings);
-  const monitor =
-    (asked === undefined || asked === 'auto') && settings.monitor !== undefined
-      ? openForOperator(settings.monitor, how)
-      : openMonitor(asked ?? 'auto', asked === undefined ? 'default' : 'program', how);
-  warnOfNone(monitor);
-  return monitor;
+  if ((asked === undefined || asked === 'auto') && settings.monitor !== undefined)
+    return openForOperator(settings.monitor, how);
+  return openMonitor(asked ?? 'auto', asked === undefined ? 'default' : 'program', how);
 }
 
 function monitorSettings({ forkStatus }: Pick<Context, 'forkStatus'>, { device }: Settings): MonitorSettings {
@@ -53,7 +50,8 @@ function openForOperator(name: MonitorName, how: MonitorSettings): MemoryMonitor
   }
 }
 
-function warnOfNone(monitor: MemoryMonitor): void {
+/** Warn, once, when nobody asked for no monitor and it came to that. */
+export function warnOfNone(monitor: MemoryMonitor): void {
   const { kind, wanted, passedOver } = choiceOf(monitor);
   if (kind !== 'none' || wanted !== 'auto') return;
   const why = passedOver

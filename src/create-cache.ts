@@ -1,7 +1,7 @@
 import { RegistrationCache } from './cache/cache.js';
 import type { CacheLimits } from './cache/options.js';
-import { chooseMonitor } from './choose-monitor.js';
-import { readEnvironment, type Settings } from './environment.js';
+import { chooseMonitor, warnOfNone } from './choose-monitor.js';
+import { readEnvironment, type Settings, warnOfSlips } from './environment.js';
 import { regcacheError } from './errors.js';
 import { PagemapWitness } from './memory/pagemap.js';
 import type { MonitorName } from './monitor/choice.js';
@@ -58,6 +58,8 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
       registrar: new IbverbsRegistrar(pd),
     });
     if (settings.bypass === true) cache.bypass = true;
+    warnOfSlips();
+    warnOfNone(monitor);
     return cache;
   } catch (error) {
     witness.witness?.close();

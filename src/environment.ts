@@ -76,17 +76,10 @@ const PREFIX = 'RDMA_REGCACHE_';
 const FOREIGN = new Set(['RDMA_REGCACHE_VM']);
 
 /**
- * What the environment sets. Warns once of names with our prefix that nobody reads.
+ * What the environment sets.
  * @throws ERR_INVALID_OPTION that names the variable
  */
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Settings {
-  const unknown = unknownVariables(env);
-  if (unknown.length !== 0) {
-    warnOnce(
-      'RDMA_REGCACHE_UNKNOWN_VARIABLE',
-      `${unknown.join(', ')}: there is no such variable; there are ${variableNames().join(', ')}`,
-    );
-  }
   const set = Object.entries(VARIABLES)
     .filter(([, { name }]) => isSet(env[name]))
     .map(([key, variable]) => [key, valueOf(variable, env[variable.name]!)] as const);
@@ -97,6 +90,16 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Settings 
 export function unknownVariables(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(variableNames());
   return Object.keys(env).filter((name) => name.startsWith(PREFIX) && !known.has(name) && !FOREIGN.has(name));
+}
+
+/** Warn, once, of names with our prefix that nobody reads. */
+export function warnOfSlips(env: NodeJS.ProcessEnv = process.env): void {
+  const unknown = unknownVariables(env);
+  if (unknown.length === 0) return;
+  warnOnce(
+    'RDMA_REGCACHE_UNKNOWN_VARIABLE',
+    `${unknown.join(', ')}: there is no such variable; there are ${variableNames().join(', ')}`,
+  );
 }
 
 const variableNames = (): string[] => Object.values(VARIABLES).map(({ name }) => name);

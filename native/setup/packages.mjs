@@ -22,6 +22,8 @@ const MACHINE = [
   ...C_COMPILER,
   { name: 'make', present: () => hasProgram('make') },
   { name: 'xz-utils', present: () => hasProgram('xz') },
+  // The guest installs the driver with it.
+  { name: 'kmod', present: () => hasProgram('depmod') },
   // Programs of linux-kbuild are linked with these two.
   { name: 'libelf1', present: () => hasLibrary('libelf.so.1') },
   { name: 'libssl3', present: () => hasLibrary('libssl.so.3') },

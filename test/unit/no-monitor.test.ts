@@ -54,6 +54,11 @@ describe('a cache on no monitor', () => {
     const { cache } = unwatched();
     cache.drain();
     cache.close();
-    assert.throws(() => cache.drain(), { code: 'ERR_CLOSED' });
+    assert.throws(
+      () => {
+        cache.drain();
+      },
+      { code: 'ERR_CLOSED' },
+    );
   });
 });

@@ -5,8 +5,8 @@
 import { once } from 'node:events';
 import { isMainThread, Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
-import { chooseMonitor } from '../../src/choose-monitor.js';
-import { readEnvironment } from '../../src/environment.js';
+import { chooseMonitor, warnOfNone } from '../../src/choose-monitor.js';
+import { readEnvironment, warnOfSlips } from '../../src/environment.js';
 import type { MonitorName } from '../../src/monitor/choice.js';
 
 const [name, ...where] = process.argv.slice(2);
@@ -16,7 +16,8 @@ process.on('warning', (warning) => {
 
 function choose(): void {
   const asked = name === '-' ? undefined : (name as MonitorName);
-  chooseMonitor(asked, { forkStatus: 'unneeded' }, readEnvironment());
+  warnOfNone(chooseMonitor(asked, { forkStatus: 'unneeded' }, readEnvironment()));
+  warnOfSlips();
 }
 
 if (isMainThread) {
