@@ -31,8 +31,7 @@ export async function moduleCommand([name = '', ...args]: readonly string[]): Pr
 async function buildAction(args: readonly string[]): Promise<number> {
   const { values } = parseArguments(args, TARGET, MODULE_USAGE);
   const target = requireTools(chooseTarget(values));
-  tell(`Building ummunotify for Linux ${target.kernel}`);
-  const path = join(await build(target), 'ummunotify.ko');
+  const path = join(await build(target, tell), 'ummunotify.ko');
   print(values.json, { schema: 1, kernel: target.kernel, path }, `${path}\n`);
   return EXIT.OK;
 }

@@ -22,10 +22,10 @@ export function requireRoot(args: readonly string[]): void {
 export async function install(target: Target, tell: (step: string) => void): Promise<void> {
   const depmod = requireKmod('depmod');
   const modprobe = requireKmod('modprobe');
-  tell(`Building ummunotify for Linux ${target.kernel}`);
-  const folder = await build(target);
+  const folder = await build(target, tell);
   tell('Installing module, header and udev rule');
-  await runProgram(target.make, ['-C', folder, `KDIR=${target.headers}`, 'install']);
+  // Built above, also when the headers say that there is something left to do.
+  await runProgram(target.make, ['-C', folder, `KDIR=${target.headers}`, '-o', 'modules', 'install']);
   await runProgram(depmod, ['-a', target.kernel]);
   mkdirSync(AT_BOOT, { recursive: true });
   writeFileSync(`${AT_BOOT}/ummunotify.conf`, 'ummunotify\n');

@@ -24,7 +24,9 @@ export function chooseTarget(named: { kernel?: string | undefined; headers?: str
     const kernel = named.kernel ?? release();
     return { kernel, headers: join('/lib/modules', kernel, 'build') };
   }
-  const kernel = readText(join(headers, 'include/config/kernel.release')) ?? named.kernel;
+  // Not include/config/kernel.release: a distribution's own name of the release need not be in it.
+  const utsrelease = readText(join(headers, 'include/generated/utsrelease.h')) ?? '';
+  const kernel = /UTS_RELEASE "(.*)"/.exec(utsrelease)?.[1] ?? named.kernel;
   if (kernel === undefined || !existsSync(join(headers, 'Makefile')))
     throw new CliError(`${headers} does not hold the headers of a configured kernel`);
   if (named.kernel !== undefined && named.kernel !== kernel)

@@ -62,10 +62,10 @@ function describeOpen(
     ports: ports.map(({ port, state, linkLayer }) => ({ port, state, linkLayer })),
   };
   const largest =
-    maxMemoryRegionLength === Number.MAX_SAFE_INTEGER ? 'any size' : `${maxMemoryRegionLength} bytes`;
-  const more = [
-    `up to ${maxMemoryRegions} registrations of up to ${largest}; ${node.path} ${node.mode ?? '-'}`,
-  ];
+    maxMemoryRegionLength === Number.MAX_SAFE_INTEGER
+      ? 'of any size'
+      : `of up to ${maxMemoryRegionLength} bytes`;
+  const more = [`up to ${maxMemoryRegions} registrations ${largest}; ${node.path} ${node.mode ?? '-'}`];
   const text = `${node.name}: ${ports.map(describePort).join(', ')}`;
   if (ports.some(({ state }) => state === 'active')) return { status: 'ok', text, more, facts };
   return {
