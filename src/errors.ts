@@ -27,6 +27,7 @@ export const ERROR_CODES = {
   ERR_NO_MONITOR: 'this machine does not have the monitor that was asked for, e.g. no /dev/ummunotify',
   ERR_MONITOR_ACCESS: 'no permission to open /dev/ummunotify',
   ERR_MONITOR_PROTOCOL: 'the device did not behave as its interface promises',
+  ERR_NO_HELPER: 'the C helper that the monitor needs cannot be compiled or loaded',
   ERR_NO_LIBIBVERBS: 'libibverbs is not installed or cannot be loaded',
   ERR_NO_RDMA_DEVICE: 'there is no RDMA device, or none of the name asked for',
   ERR_RDMA_ACCESS: 'no permission to open the RDMA device',
