@@ -15,6 +15,17 @@ export function paintFor(stream: Pick<WriteStream, 'isTTY'>, env: NodeJS.Process
   return stream.isTTY && (env['NO_COLOR'] ?? '') === '' ? coloured : plain;
 }
 
+/** A text in lines of at most `width` characters, broken at spaces; a longer word stays whole. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const longer = `${lines.at(-1) ?? ''} ${word}`.trimStart();
+    if (lines.length !== 0 && longer.length <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** Rows in columns as wide as their widest cell; the last one as it is. */
 export function columns(rows: readonly (readonly string[])[], indent = '  '): string {
   const widths =

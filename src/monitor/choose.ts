@@ -1,8 +1,10 @@
 import { regcacheError, RegcacheError } from '../errors.js';
 import { given, type MonitorChoice, type MonitorKind, type MonitorName, type PassedOver } from './choice.js';
+import { MallocHooksMonitor } from './malloc-hooks.js';
 import type { MemoryMonitor } from './monitor.js';
 import { NoMonitor } from './none.js';
 import { UmmunotifyMonitor, type UmmunotifyOptions } from './ummunotify.js';
+import { UserfaultfdMonitor } from './userfaultfd.js';
 
 /** What is known of the machine and the program when a monitor is opened. */
 export type MonitorSettings = UmmunotifyOptions;
@@ -10,8 +12,10 @@ export type MonitorSettings = UmmunotifyOptions;
 type Opener = (settings: MonitorSettings) => MemoryMonitor;
 
 /** How to open each kind; all throw RegcacheError when this machine does not have it. */
-const OPENERS: Partial<Record<MonitorKind, Opener>> = {
+const OPENERS: Record<MonitorKind, Opener> = {
   ummunotify: (settings) => new UmmunotifyMonitor(settings),
+  userfaultfd: () => new UserfaultfdMonitor(),
+  'malloc-hooks': () => new MallocHooksMonitor(),
   none: () => new NoMonitor(),
 };
 
@@ -38,7 +42,7 @@ export function openMonitor(
   const passedOver: PassedOver[] = [];
   for (const kind of wanted === 'auto' ? AUTOMATIC : [wanted]) {
     try {
-      const monitor = openKind(kind, settings);
+      const monitor = OPENERS[kind](settings);
       choices.set(monitor, { kind: monitor.kind, wanted, by, passedOver });
       return monitor;
     } catch (error) {
@@ -47,13 +51,6 @@ export function openMonitor(
     }
   }
   throw regcacheError('ERR_NO_MONITOR', 'no monitor can be had');
-}
-
-function openKind(kind: MonitorKind, settings: MonitorSettings): MemoryMonitor {
-  const open = OPENERS[kind];
-  if (open === undefined)
-    throw regcacheError('ERR_NO_MONITOR', `there is no ${kind} monitor in this version`);
-  return open(settings);
 }
 
 function describe(kind: MonitorKind, { code, reason, advice }: RegcacheError): PassedOver {

@@ -1,8 +1,14 @@
-import type { Colour, Paint } from '../terminal.js';
+import { type Colour, type Paint, wrap } from '../terminal.js';
 import type { Report } from './examine.js';
 import type { Status } from './finding.js';
 
 const COLOUR: Record<Status, Colour> = { ok: 'green', warning: 'yellow', problem: 'red' };
+
+/** Characters. */
+const LINE = 120;
+
+const bullet = (text: string, width: number): string[] =>
+  wrap(text, width - 2).map((line, index) => (index === 0 ? '- ' : '  ') + line);
 
 /** A report for people: a line for each finding, with what mends it below. */
 export function render(report: Report, paint: Paint): string {
@@ -12,7 +18,7 @@ export function render(report: Report, paint: Paint): string {
   const margin = ' '.repeat(2 + statusWidth + 2 + idWidth + 2);
   const lines = findings.flatMap(({ id, status, text, mend, more = [] }) => [
     `  ${paint(COLOUR[status], status.padEnd(statusWidth))}  ${id.padEnd(idWidth)}  ${text}`,
-    ...more.map((line) => margin + paint('dim', line)),
+    ...more.flatMap((line) => bullet(line, LINE - margin.length).map((part) => margin + paint('dim', part))),
     ...(mend === undefined ? [] : [`${margin}-> ${paint('bold', mend)}`]),
   ]);
   return [

@@ -13,8 +13,8 @@ import { deviceState } from './status.js';
 const AT_BOOT = '/etc/modules-load.d';
 
 /** @throws CliError with the command that does it, for who is not root */
-export function requireRoot(args: readonly string[]): void {
-  if (process.getuid?.() === 0) return;
+export function requireRoot(args: readonly string[], user = process.getuid?.()): void {
+  if (user === 0) return;
   throw new CliError(`this needs root:\n\n  ${asRoot('module', 'install', ...args)}`);
 }
 

@@ -18,7 +18,7 @@ export function check(): Finding[] {
   }));
   const off: Finding[] =
     settings.bypass === true
-      ? [{ status: 'warning', text: 'nothing is cached', mend: `unset ${VARIABLES.bypass.name}` }]
+      ? [{ status: 'problem', text: 'nothing is cached', mend: `unset ${VARIABLES.bypass.name}` }]
       : [];
   return [{ status: 'ok', text, facts }, ...off, ...slips];
 }

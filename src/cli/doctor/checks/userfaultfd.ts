@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import koffi from 'koffi';
 import { describeErrno } from '../../../errors.js';
+import { LIMITS } from '../../../monitor/userfaultfd.js';
 import { close, errno, ioctl } from '../../../system/libc.js';
 import { readText } from '../../kernel-files.js';
 import type { Finding } from '../finding.js';
@@ -30,12 +31,14 @@ export function check(): Finding {
     errno: error,
     unprivileged_userfaultfd: sysctl,
     features: Object.keys(FEATURES),
+    limits: LIMITS,
   };
   const setting = `sysctl vm.unprivileged_userfaultfd is ${sysctl}`;
   if (error === 0)
     return {
       status: 'ok',
-      text: `works for this user (${setting}); taken only when asked for by name`,
+      text: `works for this user (${setting}); taken only when asked for by name, as it cannot see every change:`,
+      more: LIMITS,
       facts,
     };
   return {
