@@ -31,22 +31,36 @@ typedef void callback(int type, union event *event, void *argument);
 static int (*set_event_handler)(int events, int priority, callback *callback, void *argument);
 static void (*unset_event_handler)(int events, callback *callback, void *argument);
 
-static void load(void)
+/* libucs would install handlers for SIGSEGV and the like, and for SIGHUP, which are the runtime's business. */
+static const char *const settings[][2] = { { "UCX_HANDLE_ERRORS", "none" }, { "UCX_DEBUG_SIGNO", "0" } };
+
+static void load_quietly(void)
 {
 	/* Hooks into a library that was unloaded crash the process when it ends. */
 	const int flags = RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE;
-	void *ucm;
-
-	/* Handlers for SIGSEGV and the like, which libucs would install, are the runtime's business. */
-	setenv("UCX_HANDLE_ERRORS", "none", 0);
 	/* Has what libucm needs and does not name. */
-	if (dlopen("libucs.so.0", flags) == NULL)
-		return;
-	ucm = dlopen("libucm.so.0", flags);
+	void *ucm = dlopen("libucs.so.0", flags) == NULL ? NULL : dlopen("libucm.so.0", flags);
+
 	if (ucm == NULL)
 		return;
 	set_event_handler = dlsym(ucm, "ucm_set_event_handler");
 	unset_event_handler = dlsym(ucm, "ucm_unset_event_handler");
+}
+
+static void load(void)
+{
+	bool ours[2];
+	int n;
+
+	for (n = 0; n < 2; n++) {
+		ours[n] = getenv(settings[n][0]) == NULL;
+		if (ours[n])
+			setenv(settings[n][0], settings[n][1], 0);
+	}
+	load_quietly();
+	for (n = 0; n < 2; n++)
+		if (ours[n])
+			unsetenv(settings[n][0]);
 }
 
 /* In a thread that is about to unmap, with whatever locks it holds. libucm calls no handler once it has been unset. */

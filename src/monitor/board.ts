@@ -124,18 +124,9 @@ export class Board {
   }
 }
 
-const bound = new WeakMap<Helper, Map<Owner, Bindings>>();
-
 function bindingsOf(helper: Helper, owner: Owner): Bindings {
-  let owners = bound.get(helper);
-  if (owners === undefined) bound.set(helper, (owners = new Map()));
-  let bindings = owners.get(owner);
-  if (bindings === undefined) {
-    const lifetime = endsWithThread(helper, `${owner}_close`);
-    const open = helper.func(`uintptr_t ${owner}_open(void *opened)`) as Bindings['open'];
-    const take = helper.func(`uint32_t ${owner}_take(uintptr_t board, void *taken, bool quiet)`);
-    bindings = { open: lifetime.begin(open), take: take as Bindings['take'], close: lifetime.end };
-    owners.set(owner, bindings);
-  }
-  return bindings;
+  const lifetime = endsWithThread(helper, `${owner}_close`);
+  const open = helper.func(`uintptr_t ${owner}_open(void *opened)`) as Bindings['open'];
+  const take = helper.func(`uint32_t ${owner}_take(uintptr_t board, void *taken, bool quiet)`);
+  return { open: lifetime.begin(open), take: take as Bindings['take'], close: lifetime.end };
 }

@@ -40,7 +40,7 @@ export class WatchedRanges {
     this.#byCookie.set(watch.cookie, watch);
     const exponent = exponentFor(watch);
     let table = this.#tables.get(exponent);
-    if (table === undefined) this.#tables.set(exponent, (table = new Map()));
+    if (table === undefined) this.#tables.set(exponent, (table = new Map<number, Watch[]>()));
     const cell = Math.floor(watch.from / 2 ** exponent);
     const watches = table.get(cell);
     if (watches === undefined) table.set(cell, [watch]);
