@@ -1,16 +1,23 @@
 import { RegistrationCache } from './cache/cache.js';
 import type { CacheLimits } from './cache/options.js';
+import { chooseMonitor, warnOfNone } from './choose-monitor.js';
+import { readEnvironment, type Settings, warnOfSlips } from './environment.js';
 import { regcacheError } from './errors.js';
 import { PagemapWitness } from './memory/pagemap.js';
+import type { MonitorName } from './monitor/choice.js';
+import { choiceOf } from './monitor/choose.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
-import { Feature } from './monitor/ummunotify-abi.js';
-import { UmmunotifyMonitor } from './monitor/ummunotify.js';
 import { ProtectionDomain } from './verbs/protection-domain.js';
 import { IbverbsRegistrar } from './verbs/registrar.js';
 
 export interface CreateCacheOptions extends CacheLimits {
-  /** That of another cache of this thread, `cache.monitor`, to share it; the last cache on it closes it. */
-  monitor?: MemoryMonitor;
+  /**
+   * Who says when memory has changed. 'auto' takes the kernel module and, where it is not loaded, none; the variable
+   * RDMA_REGCACHE_MONITOR can say otherwise. Any other name is that monitor or an error. That of another cache of this
+   * thread, `cache.monitor`, is shared; the last cache on it closes it.
+   * @default 'auto'
+   */
+  monitor?: MonitorName | MemoryMonitor;
   /**
    * Check at every acquire, by the page frames, that what is handed out is right, and throw ERR_STALE_REGISTRATION
    * otherwise. Slow, needs CAP_SYS_ADMIN; for tests.
@@ -20,9 +27,10 @@ export interface CreateCacheOptions extends CacheLimits {
 }
 
 /**
- * A registration cache for a protection domain, watched over by the kernel module. Close it before the protection
- * domain.
- * @throws ERR_NO_MONITOR when the module is not loaded, ERR_MONITOR_ACCESS, ERR_INVALID_OPTION, ERR_CLOSED
+ * A registration cache for a protection domain. Where the kernel module is not loaded nothing is cached, and a process
+ * warning says so; `cache.monitorChoice` tells why. What is left out here may come from the RDMA_REGCACHE_* variables.
+ * Close the cache before the protection domain.
+ * @throws ERR_INVALID_OPTION, ERR_CLOSED; ERR_NO_MONITOR and ERR_MONITOR_ACCESS for a monitor asked for by name
  */
 export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = {}): RegistrationCache {
   if (!(pd instanceof ProtectionDomain)) {
@@ -32,23 +40,42 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
     );
   }
   if (pd.closed) throw regcacheError('ERR_CLOSED', 'the protection domain was closed');
-  const { monitor: shared, checking = false, ...limits } = options;
+  const settings = readEnvironment();
+  const { monitor: wanted, checking = settings.checking ?? false, ...limits } = options;
   if (typeof checking !== 'boolean') {
     throw regcacheError('ERR_INVALID_OPTION', `option checking is true or false, not ${String(checking)}`);
   }
   const witness = checking ? { witness: new PagemapWitness() } : {};
-  const monitor = shared ?? openMonitor(pd);
+  let opened: MemoryMonitor | undefined;
   try {
-    return new RegistrationCache({ ...limits, ...witness, monitor, registrar: new IbverbsRegistrar(pd) });
+    const monitor = isGiven(wanted) ? wanted : (opened = chooseMonitor(wanted, pd.context, settings));
+    const cache = new RegistrationCache({
+      ...limits,
+      ...limitsOf(settings, limits),
+      ...witness,
+      monitor,
+      monitorChoice: choiceOf(monitor),
+      registrar: new IbverbsRegistrar(pd),
+    });
+    if (settings.bypass === true) cache.bypass = true;
+    warnOfSlips();
+    warnOfNone(monitor);
+    return cache;
   } catch (error) {
     witness.witness?.close();
-    if (shared === undefined) monitor.close();
+    opened?.close();
     throw error;
   }
 }
 
-function openMonitor(pd: ProtectionDomain): UmmunotifyMonitor {
-  // Where a fork copies pages for the child only, it is no reason to register anew.
-  const fork = pd.context.forkStatus === 'unneeded' ? Feature.TRANSLATION : 0;
-  return new UmmunotifyMonitor({ features: Feature.GENERATION | Feature.BATCH | fork });
+const isGiven = (wanted: CreateCacheOptions['monitor']): wanted is MemoryMonitor =>
+  typeof (wanted as MemoryMonitor | null | undefined)?.watch === 'function';
+
+/** What the operator limits and the program does not. */
+function limitsOf(settings: Settings, limits: CacheLimits): CacheLimits {
+  const { maxRegistrations, maxPinnedBytes } = settings;
+  return {
+    ...(maxRegistrations === undefined || limits.maxRegistrations !== undefined ? {} : { maxRegistrations }),
+    ...(maxPinnedBytes === undefined || limits.maxPinnedBytes !== undefined ? {} : { maxPinnedBytes }),
+  };
 }

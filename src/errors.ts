@@ -24,9 +24,10 @@ export const ERROR_CODES = {
   ERR_DOUBLE_RELEASE: 'a registration was released more often than it was acquired',
   ERR_CLOSED: 'the object was closed before',
   ERR_BUSY: 'the object is still in use',
-  ERR_NO_MONITOR: 'the kernel module is not loaded: there is no /dev/ummunotify',
+  ERR_NO_MONITOR: 'this machine does not have the monitor that was asked for, e.g. no /dev/ummunotify',
   ERR_MONITOR_ACCESS: 'no permission to open /dev/ummunotify',
   ERR_MONITOR_PROTOCOL: 'the device did not behave as its interface promises',
+  ERR_NO_HELPER: 'the C helper that the monitor needs cannot be compiled or loaded',
   ERR_NO_LIBIBVERBS: 'libibverbs is not installed or cannot be loaded',
   ERR_NO_RDMA_DEVICE: 'there is no RDMA device, or none of the name asked for',
   ERR_RDMA_ACCESS: 'no permission to open the RDMA device',
@@ -51,12 +52,16 @@ export interface ErrorDetails {
   status?: number;
   /** Work requests of a list that were posted before the one that was refused. */
   posted?: number;
+  /** What the user can do about it; ends the message. */
+  advice?: string;
   cause?: unknown;
 }
 
 /** The one error class of this package: a stable `code`, Node's system-error fields, a message that says what to do. */
 export class RegcacheError extends Error {
   readonly code: string;
+  readonly #reason: string;
+  readonly #advice: string | undefined;
   /** Negative errno, as in Node's system errors. */
   declare readonly errno?: number;
   declare readonly syscall?: string;
@@ -67,8 +72,12 @@ export class RegcacheError extends Error {
   declare readonly posted?: number;
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {
-    super(`${code}: ${message}`, details.cause === undefined ? undefined : { cause: details.cause });
+    const { advice } = details;
+    const text = advice === undefined ? message : `${message}; ${advice}`;
+    super(`${code}: ${text}`, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
+    this.#reason = message;
+    this.#advice = advice;
     if (details.errno !== undefined) this.errno = -details.errno;
     if (details.syscall !== undefined) this.syscall = details.syscall;
     if (details.address !== undefined) this.address = details.address;
@@ -76,6 +85,28 @@ export class RegcacheError extends Error {
     if (details.path !== undefined) this.path = details.path;
     if (details.status !== undefined) this.status = details.status;
     if (details.posted !== undefined) this.posted = details.posted;
+  }
+
+  /** What went wrong: the message without the code, and without the advice if that is told apart. */
+  get reason(): string {
+    return this.#reason;
+  }
+
+  /** What the user can do about it, if that is told apart. */
+  get advice(): string | undefined {
+    return this.#advice;
+  }
+
+  /** The same, said of something that it was part of. */
+  within(what: string): RegcacheError {
+    const { errno, syscall, path, advice } = this;
+    return new RegcacheError(this.code, `${what}: ${this.#reason}`, {
+      ...(errno === undefined ? {} : { errno: -errno }),
+      ...(syscall === undefined ? {} : { syscall }),
+      ...(path === undefined ? {} : { path }),
+      ...(advice === undefined ? {} : { advice }),
+      cause: this,
+    });
   }
 
   static {

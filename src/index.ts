@@ -13,8 +13,12 @@ export type { SizeClass, Statistics } from './cache/statistics.js';
 export { allocatePageAligned, type AllocateOptions } from './memory/allocate.js';
 export { addressOf, type Memory, type WebAssemblyMemory } from './memory/locate.js';
 
+export type { MonitorChoice, MonitorKind, MonitorName, PassedOver } from './monitor/choice.js';
 export type { DrainSink, MemoryMonitor } from './monitor/monitor.js';
+export { LIMITS as MALLOC_HOOKS_LIMITS, MallocHooksMonitor } from './monitor/malloc-hooks.js';
+export { NoMonitor } from './monitor/none.js';
 export { UmmunotifyMonitor } from './monitor/ummunotify.js';
+export { LIMITS as USERFAULTFD_LIMITS, UserfaultfdMonitor } from './monitor/userfaultfd.js';
 
 export { CompletionQueue, type CompletionQueueOptions } from './verbs/completion-queue.js';
 export { Context, type DeviceAttributes, type PortAttributes } from './verbs/context.js';

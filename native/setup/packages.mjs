@@ -15,6 +15,13 @@ const C_COMPILER = [
   { name: 'libc6-dev', present: () => existsSync('/usr/include/stdio.h') },
 ];
 
+/** What the tests of monitors other than ummunotify need: a compiler for their C helper, and UCX's hooks. */
+const MONITORS = [
+  { name: 'gcc', present: () => hasProgram('cc') },
+  { name: 'libc6-dev', present: () => existsSync('/usr/include/stdio.h') },
+  { name: 'libucx0', present: () => hasLibrary('libucm.so.0') },
+];
+
 /** What fetching and unpacking a kernel, building the driver for it and running the virtual machine need. */
 const MACHINE = [
   { name: 'qemu-system-x86', present: () => hasProgram('qemu-system-x86_64') },
@@ -22,6 +29,8 @@ const MACHINE = [
   ...C_COMPILER,
   { name: 'make', present: () => hasProgram('make') },
   { name: 'xz-utils', present: () => hasProgram('xz') },
+  // The guest installs the driver with it.
+  { name: 'kmod', present: () => hasProgram('depmod') },
   // Programs of linux-kbuild are linked with these two.
   { name: 'libelf1', present: () => hasLibrary('libelf.so.1') },
   { name: 'libssl3', present: () => hasLibrary('libssl.so.3') },
@@ -53,13 +62,20 @@ const UCX = [
 ];
 
 /** Installs the distribution's packages that are missing, or says how and stops when this user may not. */
-export function providePackages({ machine, kernelBuild = false, clients = false, ucx = false }) {
+export function providePackages({
+  machine,
+  kernelBuild = false,
+  clients = false,
+  ucx = false,
+  monitors = false,
+}) {
   const wanted = new Set([
     ...LIBRARIES,
     ...(machine ? MACHINE : []),
     ...(kernelBuild ? KERNEL_BUILD : []),
     ...(clients ? CLIENTS : []),
     ...(ucx ? UCX : []),
+    ...(monitors ? MONITORS : []),
   ]);
   const missing = [...wanted].filter((one) => !one.present()).map(({ name }) => name);
   if (missing.length === 0) return;

@@ -6,6 +6,7 @@
 //   node native/setup/setup.mjs vm       the same, with what the virtual machine needs in any case
 //   node native/setup/setup.mjs kernel   the same, with what building a kernel needs
 //   node native/setup/setup.mjs clients  the same as device, and a compiler for 32-bit C programs
+//   node native/setup/setup.mjs tests    the same as device, and what the tests of all monitors need
 //   node native/setup/setup.mjs ucx      the same as device, UCX with a compiler, to measure beside it, and strace
 //
 // Plain JavaScript without dependencies, because it runs before there are any.
@@ -25,7 +26,8 @@ try {
   const kernelBuild = what === 'kernel';
   const machine = what === 'vm' || kernelBuild || !hasDevice();
   exclusively(join(project, 'dist', '.setup-lock'), () => {
-    providePackages({ machine, kernelBuild, clients: what === 'clients', ucx: what === 'ucx' });
+    const [clients, ucx, monitors] = ['clients', 'ucx', 'tests'].map((one) => what === one);
+    providePackages({ machine, kernelBuild, clients, ucx, monitors });
     provideNpmPackages(project);
     build(project);
   });

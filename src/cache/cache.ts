@@ -2,6 +2,7 @@ import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js
 import { regcacheError } from '../errors.js';
 import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
+import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
@@ -71,6 +72,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #registerOffThreadFrom: number;
   readonly #check: PageCheck | undefined;
   readonly eagerDrain: boolean;
+  /** Which monitor this cache is on, and why not a better one. */
+  readonly monitorChoice: MonitorChoice;
   #maxRegistrations: number;
   #maxPinnedBytes: number;
 
@@ -115,6 +118,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       checked.registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
     this.#check = checked.witness && new PageCheck(checked.witness);
     this.eagerDrain = checked.eagerDrain;
+    this.monitorChoice = checked.monitorChoice ?? given(checked.monitor);
     this.#chooseWay();
     this.#shared.join(this);
   }

@@ -1,4 +1,5 @@
 import { regcacheError } from '../errors.js';
+import type { MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import type { PageWitness } from '../memory/page-witness.js';
 import type { Registrar } from './registrar.js';
@@ -57,6 +58,8 @@ export interface CacheLimits {
 export interface CacheOptions extends CacheLimits {
   /** Closed together with the last cache on it. */
   monitor: MemoryMonitor;
+  /** How it came to be this one, for `cache.monitorChoice`. */
+  monitorChoice?: MonitorChoice;
   registrar: Registrar;
   /**
    * Checks at each acquire that the pages are still the pinned ones, and throws ERR_STALE_REGISTRATION otherwise. Slow;
@@ -79,10 +82,11 @@ const DEFAULTS = {
   eagerDrain: true,
 } as const satisfies Required<CacheLimits>;
 
-const KNOWN = new Set([...Object.keys(DEFAULTS), 'monitor', 'registrar', 'witness']);
+const KNOWN = new Set([...Object.keys(DEFAULTS), 'monitor', 'monitorChoice', 'registrar', 'witness']);
 
 /** Options with nothing left out, but for those that have no default. */
-export type CheckedOptions = Required<Omit<CacheOptions, 'witness'>> & Pick<CacheOptions, 'witness'>;
+export type CheckedOptions = Required<Omit<CacheOptions, Optional>> & Pick<CacheOptions, Optional>;
+type Optional = 'witness' | 'monitorChoice';
 
 /**
  * Fill in what was left out.

@@ -296,20 +296,20 @@ function cannotOpen(path: string, error: number): RegcacheError {
     case E.ENOENT:
     case E.ENODEV:
     case E.ENXIO:
-      return regcacheError(
-        'ERR_NO_MONITOR',
-        `there is no ${path}: load the kernel module (sudo modprobe ummunotify; to build it: ` +
-          'sudo make -C native/ummunotify install, in the folder of this package)',
-        details,
-      );
+      return regcacheError('ERR_NO_MONITOR', `there is no ${path}`, {
+        ...details,
+        advice:
+          'load the kernel module (sudo modprobe ummunotify), or build and install it ' +
+          '(npx rdma-regcache module install)',
+      });
     case E.EACCES:
     case E.EPERM:
-      return regcacheError(
-        'ERR_MONITOR_ACCESS',
-        `no permission to open ${path}: its mode should be 0666 (sudo chmod 0666 ${path}, or install the udev rule); ` +
+      return regcacheError('ERR_MONITOR_ACCESS', `no permission to open ${path}`, {
+        ...details,
+        advice:
+          `its mode should be 0666 (sudo chmod 0666 ${path}, or install the udev rule); ` +
           'in a container the device must be passed in',
-        details,
-      );
+      });
     default:
       return systemError(error, 'open', undefined, { path });
   }

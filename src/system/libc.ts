@@ -27,6 +27,7 @@ export const O_CLOEXEC = 0o2000000;
 export const MADV_POPULATE_READ = 22;
 export const MADV_POPULATE_WRITE = 23;
 export const MADV_DONTNEED = 4;
+export const MS_ASYNC = 1;
 
 export const E = constants.errno;
 
@@ -62,6 +63,10 @@ export const madviseAsync = async (address: number, length: number, advice: numb
       (madvise as Native<[number, number, number]>).async(address, length, advice, done);
     })
   ).result === 0;
+/** Of memory that is not mapped it says ENOMEM, and with MS_ASYNC it does nothing else. */
+export const msync: Call<[address: number, length: number, flags: number]> = libc.func(
+  'int msync(uintptr_t address, size_t length, int flags)',
+);
 /** fcntl(2) with a number. */
 export const fcntl: Call<[fd: number, command: number, argument: number]> = libc.func(
   'int fcntl(int fd, int command, long argument)',

@@ -60,7 +60,7 @@ export function openDevice(name?: string): Context {
           ? 'load its driver and ib_uverbs (see `rdma link`), or make a Soft-RoCE device: ' +
             '`modprobe rdma_rxe; rdma link add rxe0 type rxe netdev eth0`'
           : `there is ${present}`;
-      throw regcacheError('ERR_NO_RDMA_DEVICE', `${missing}; ${next}`);
+      throw regcacheError('ERR_NO_RDMA_DEVICE', missing, { advice: next });
     }
     const device = describe(pointer);
     const context = libibverbs().openDevice(pointer);
@@ -76,12 +76,11 @@ function openError(errno: number, device: Device): Error {
   // The library tries another path when this one is refused, and reports the errno of that one.
   const refused = accessRefused(path);
   if (refused === 'EACCES' || errno === E.EACCES || errno === E.EPERM) {
-    return regcacheError(
-      'ERR_RDMA_ACCESS',
-      `no permission to open ${path} for ${device.name}; give this user read and write access to it ` +
-        '(usually by membership in the group rdma, or a udev rule)',
-      details,
-    );
+    return regcacheError('ERR_RDMA_ACCESS', `no permission to open ${path} for ${device.name}`, {
+      ...details,
+      advice:
+        'give this user read and write access to it (usually by membership in the group rdma, or a udev rule)',
+    });
   }
   const next =
     refused === 'ENOENT'

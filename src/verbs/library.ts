@@ -66,12 +66,13 @@ export function loadLibrary(name: string): Library {
   try {
     lib = koffi.load(name);
   } catch (cause) {
-    throw regcacheError(
-      'ERR_NO_LIBIBVERBS',
-      `cannot load ${name}; install it with its providers: Debian and Ubuntu packages libibverbs1 and ` +
-        `ibverbs-providers, Fedora and RHEL libibverbs`,
-      { path: name, cause },
-    );
+    throw regcacheError('ERR_NO_LIBIBVERBS', `cannot load ${name}`, {
+      path: name,
+      cause,
+      advice:
+        'install it with its providers: Debian and Ubuntu packages libibverbs1 and ibverbs-providers, ' +
+        'Fedora and RHEL libibverbs',
+    });
   }
   try {
     return bind(lib);

@@ -18,13 +18,15 @@ interface Outcome {
   path?: string;
   message?: string;
   length?: number;
+  passedOver?: string;
 }
 
 /** Acquire `length` bytes as an ordinary user who may lock `kilobytes`. */
-function unprivileged(kilobytes: number | 'unlimited', length = MEGABYTE): Outcome {
+function unprivileged(kilobytes: number | 'unlimited', env: NodeJS.ProcessEnv = {}): Outcome {
   const command = `ulimit -l ${kilobytes} && exec "$0" "$@"`;
-  const output = execFileSync('sh', ['-c', command, process.execPath, script, String(length)], {
+  const output = execFileSync('sh', ['-c', command, process.execPath, script, String(MEGABYTE)], {
     encoding: 'utf8',
+    env: { ...process.env, ...env },
   });
   return JSON.parse(output) as Outcome;
 }
@@ -55,15 +57,16 @@ describe('an ordinary user', function () {
     assert.equal(refused.errno, -constants.errno.EPERM);
   });
 
-  it('is told when the device may not be opened', () => {
+  it('is told when the device may not be opened that was asked for, and does without otherwise', () => {
     const { mode } = statSync(DEVICE_PATH);
     chmodSync(DEVICE_PATH, 0o600);
     try {
-      const refused = unprivileged('unlimited');
+      const refused = unprivileged('unlimited', { RDMA_REGCACHE_MONITOR: 'ummunotify' });
       assert.equal(refused.code, 'ERR_MONITOR_ACCESS');
       assert.equal(refused.errno, -constants.errno.EACCES);
       assert.equal(refused.path, DEVICE_PATH);
       assert.match(refused.message!, /chmod 0666/);
+      assert.deepEqual(unprivileged('unlimited'), { length: MEGABYTE, passedOver: 'ERR_MONITOR_ACCESS' });
     } finally {
       chmodSync(DEVICE_PATH, mode & 0o777);
     }
@@ -71,7 +74,7 @@ describe('an ordinary user', function () {
 });
 
 describe('a machine without the module', () => {
-  it('is told to load it', () => {
+  it('is told to load it when it asks for it', () => {
     assert.throws(() => new UmmunotifyMonitor({ path: '/dev/no-ummunotify' }), {
       code: 'ERR_NO_MONITOR',
       errno: -constants.errno.ENOENT,

@@ -19,7 +19,9 @@ try {
   // One registration is idle, and no help against the limit.
   cache.acquireRange(map(4096), 4096).release();
   using registration = cache.acquireRange(map(length), length);
-  console.log(JSON.stringify({ length: registration.length }));
+  console.log(
+    JSON.stringify({ length: registration.length, passedOver: cache.monitorChoice.passedOver[0]?.code }),
+  );
 } catch (error) {
   if (!(error instanceof RegcacheError)) throw error;
   const { code, errno, syscall, path, message } = error;

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import koffi from 'koffi';
 import { Access } from '../../src/access.js';
 import type { RegistrationCache } from '../../src/cache/cache.js';
@@ -10,7 +8,7 @@ import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair, type Side } from './verbs-fixture.js';
-import { DONE, END, GO, type ZapperData } from './zapper.js';
+import { Zapper } from './zapper-thread.js';
 
 const MEBIBYTE = 2 ** 20;
 const MADV_NOHUGEPAGE = 15;
@@ -30,48 +28,6 @@ const there = Buffer.alloc(1);
 function isThere(address: number): boolean {
   assert.equal(mincore(address, PAGE_SIZE, there), 0);
   return (there[0] & 1) === 1;
-}
-
-/** A thread that drops a range again and again, one round at a time. */
-class Zapper {
-  readonly #shared = new Int32Array(new SharedArrayBuffer(8));
-  readonly #worker: Worker;
-  #round = 0;
-
-  constructor(address: number, length: number) {
-    const workerData: ZapperData = { address, length, shared: this.#shared };
-    this.#worker = new Worker(new URL('./zapper.js', import.meta.url), { workerData });
-    // A test that failed must not keep mocha from its end.
-    this.#worker.unref();
-  }
-
-  async ready(): Promise<void> {
-    this.#worker.ref();
-    await once(this.#worker, 'online');
-    this.#worker.unref();
-  }
-
-  start(): void {
-    Atomics.store(this.#shared, GO, ++this.#round);
-    Atomics.notify(this.#shared, GO);
-  }
-
-  /** Whether the call that was started has not come back yet. */
-  isBusy(): boolean {
-    return Atomics.load(this.#shared, DONE) < this.#round;
-  }
-
-  join(): void {
-    while (this.isBusy()) Atomics.wait(this.#shared, DONE, this.#round - 1, 1000);
-  }
-
-  async end(): Promise<void> {
-    this.#worker.ref();
-    const exit = once(this.#worker, 'exit');
-    Atomics.store(this.#shared, GO, END);
-    Atomics.notify(this.#shared, GO);
-    await exit;
-  }
 }
 
 describe('a thread drops a large range while another watches and pins', () => {

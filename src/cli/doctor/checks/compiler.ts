@@ -1,0 +1,16 @@
+import { findProgram, installCommand, runProgram } from '../../programs.js';
+import type { Finding } from '../finding.js';
+
+export async function check(): Promise<Finding> {
+  const path = findProgram('cc');
+  if (path === undefined) {
+    return {
+      status: 'ok',
+      text: 'there is no C compiler; only building the module and the helper of other monitors needs one',
+      mend: installCommand({ apt: ['gcc', 'libc6-dev'], dnf: ['gcc', 'glibc-devel'] }),
+      facts: { path: null },
+    };
+  }
+  const version = (await runProgram(path, ['--version'])).split('\n')[0];
+  return { status: 'ok', text: version, facts: { path, version } };
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+import { CliError, EXIT } from './cli-error.js';
+import { doctor } from './doctor/command.js';
+import { moduleCommand } from './module/command.js';
+import { packageVersion } from './package.js';
+import { USAGE } from './usage.js';
+
+type Command = (args: readonly string[]) => Promise<number>;
+const COMMANDS = new Map<string, Command>([
+  ['doctor', doctor],
+  ['module', moduleCommand],
+]);
+
+async function run([name = '', ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(USAGE);
+    return EXIT.OK;
+  }
+  if (name === '--version') {
+    process.stdout.write(`${packageVersion()}\n`);
+    return EXIT.OK;
+  }
+  const command = COMMANDS.get(name);
+  if (command !== undefined) return command(args);
+  throw new CliError(name === '' ? USAGE : `there is no command '${name}'\n\n${USAGE}`, EXIT.USAGE);
+}
+
+try {
+  process.exitCode = await run(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof CliError)) throw error;
+  process.stderr.write(`rdma-regcache: ${error.message.trimEnd()}\n`);
+  process.exitCode = error.exitStatus;
+}
