@@ -9,6 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Tests stop here, to make the moment between two steps long. */
+#ifndef BEFORE_COUNT
+#define BEFORE_COUNT
+#endif
+
 void *board_allocate(uint64_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -113,6 +118,7 @@ void board_report(struct board *board, uint64_t start, uint64_t end, uint32_t wh
 	int error = errno;
 
 	board_put(board, start, end, what);
+	BEFORE_COUNT;
 	/* What has moved the counter can be taken. */
 	atomic_fetch_add(board->counter, 2);
 	tell(board);

@@ -59,7 +59,13 @@ const UCX = [
 ];
 
 /** Installs the distribution's packages that are missing, or says how and stops when this user may not. */
-export function providePackages({ machine, kernelBuild = false, clients = false, ucx = false, monitors = false }) {
+export function providePackages({
+  machine,
+  kernelBuild = false,
+  clients = false,
+  ucx = false,
+  monitors = false,
+}) {
   const wanted = new Set([
     ...LIBRARIES,
     ...(machine ? MACHINE : []),

@@ -28,7 +28,6 @@ describe('monitors, where there is a device', () => {
       needs(this, 'libucm', hasLibucm());
     });
     const hooks = { title: 'malloc-hooks', open: () => new MallocHooksMonitor(), hooks: true };
-    conformance(hooks);
     cacheOnTop(hooks, () => new VerbsDevice());
   });
 });

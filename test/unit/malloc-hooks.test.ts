@@ -1,10 +1,15 @@
+import assert from 'node:assert/strict';
+import { loadHelper } from '../../src/monitor/helper.js';
 import { MallocHooksMonitor } from '../../src/monitor/malloc-hooks.js';
+import type { DrainSink } from '../../src/monitor/monitor.js';
+import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { cacheOnTop } from '../monitor/cache-on-top.js';
 import { conformance, type Conforming } from '../monitor/conformance.js';
 import { ending } from '../monitor/ending.js';
 import { hasLibucm } from '../monitor/libucm.js';
 import { PipeDevice } from '../monitor/pipe-device.js';
 import { needs } from '../needs.js';
+import { Zapper } from '../system/zapper-thread.js';
 
 const hooks: Conforming = { title: 'malloc-hooks', open: () => new MallocHooksMonitor(), hooks: true };
 
@@ -15,4 +20,36 @@ describe('malloc hooks', () => {
   conformance(hooks);
   cacheOnTop(hooks, () => new PipeDevice());
   ending('malloc-hooks');
+
+  it('has put up what has moved the counter', async () => {
+    const address = map(PAGE_SIZE);
+    const zapper = new Zapper(address, PAGE_SIZE);
+    await zapper.ready();
+    // Between the two steps, were they the other way round, a drain would find nothing.
+    using monitor = new MallocHooksMonitor({ helper: loadHelper(['-DBEFORE_COUNT=usleep(50000)']) });
+    for (let round = 0; round < 5; round++) {
+      monitor.watch(address, address + PAGE_SIZE, round);
+      const seen: number[] = [];
+      let drained = 0;
+      const sink: DrainSink = {
+        invalidated: (cookie) => {
+          seen.push(cookie);
+          monitor.unwatch(cookie);
+        },
+        drainedTo: (low) => {
+          drained = low;
+        },
+      };
+      monitor.drain(sink);
+      zapper.start();
+      const start = performance.now();
+      while (seen.length === 0 && performance.now() - start < 5000) {
+        if (Atomics.load(monitor.counter, 0) !== drained) monitor.drain(sink);
+      }
+      assert.deepEqual(seen, [round]);
+      zapper.join();
+    }
+    await zapper.end();
+    unmap(address, PAGE_SIZE);
+  });
 });
