@@ -9,7 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Tests stop here, to make the moment between two steps long. */
+/* Tests stop here, to make the moments between two steps long. */
+#ifndef BEFORE_FILL
+#define BEFORE_FILL
+#endif
 #ifndef BEFORE_COUNT
 #define BEFORE_COUNT
 #endif
@@ -82,6 +85,7 @@ void board_put(struct board *board, uint64_t start, uint64_t end, uint32_t what)
 		if (turn == position) {
 			if (!atomic_compare_exchange_weak(&board->tail, &position, position + 1))
 				continue;
+			BEFORE_FILL;
 			slot->start = start;
 			slot->end = end;
 			slot->what = what;

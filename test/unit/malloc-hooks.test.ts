@@ -52,4 +52,34 @@ describe('malloc hooks', () => {
     await zapper.end();
     unmap(address, PAGE_SIZE);
   });
+
+  it('waits for a slot that another thread has claimed and not filled', async () => {
+    const address = map(2 * PAGE_SIZE);
+    const zappers = [0, 1].map((n) => new Zapper(address + n * PAGE_SIZE, PAGE_SIZE));
+    await Promise.all(zappers.map((zapper) => zapper.ready()));
+    using monitor = new MallocHooksMonitor({
+      helper: loadHelper(['-DBEFORE_FILL=usleep(20000 * (start / 4096 % 2))']),
+    });
+    for (let round = 0; round < 20; round++) {
+      for (const n of [0, 1]) monitor.watch(address + n * PAGE_SIZE, address + (n + 1) * PAGE_SIZE, n);
+      const seen: number[] = [];
+      const sink: DrainSink = {
+        invalidated: (cookie) => {
+          seen.push(cookie);
+          monitor.unwatch(cookie);
+        },
+        drainedTo: () => undefined,
+      };
+      for (const zapper of zappers) zapper.start();
+      while (zappers.some((zapper) => zapper.isBusy())) monitor.drain(sink);
+      monitor.drain(sink);
+      assert.deepEqual(
+        seen.sort((a, b) => a - b),
+        [0, 1],
+        `round ${round}`,
+      );
+    }
+    for (const zapper of zappers) await zapper.end();
+    unmap(address, 2 * PAGE_SIZE);
+  });
 });
