@@ -8,11 +8,13 @@ import { conformance, type Conforming } from '../monitor/conformance.js';
 import { ending } from '../monitor/ending.js';
 import { hasLibucm } from '../monitor/libucm.js';
 import { PipeDevice } from '../monitor/pipe-device.js';
+import { soakTest } from '../monitor/soak-test.js';
 import { needs } from '../needs.js';
 import { Zapper } from '../system/zapper-thread.js';
 
 const hooks: Conforming = { title: 'malloc-hooks', open: () => new MallocHooksMonitor(), hooks: true };
 
+// They patch libc in the process that runs the tests, and break a call (mremap with MREMAP_FIXED): in a process apart.
 describe('malloc hooks', () => {
   before(function () {
     needs(this, 'libucm', hasLibucm());
@@ -20,6 +22,7 @@ describe('malloc hooks', () => {
   conformance(hooks);
   cacheOnTop(hooks, () => new PipeDevice());
   ending('malloc-hooks');
+  soakTest('malloc-hooks', 5);
 
   it('has put up what has moved the counter', async () => {
     const address = map(PAGE_SIZE);
