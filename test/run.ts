@@ -1,6 +1,6 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
 // virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|system|vm|client|numa]... [--kernel 6.1|6.12] [--grep PATTERN]
+// Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
@@ -10,14 +10,18 @@ import { runMocha } from './driver/mocha-suite.js';
 import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
 import { runStaticChecks } from './driver/static-checks.js';
 
-const USUAL = ['lint', 'unit', 'system', 'vm'] as const;
+const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
 const PARTS = [...USUAL, 'client', 'numa'] as const;
 type Part = (typeof PARTS)[number];
 
+/** Those that need neither a device nor the virtual machine. */
+const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
+
 const TITLES: Record<Part, string> = {
   lint: 'lint: types, eslint, prettier (half a minute)',
   unit: 'unit: what runs anywhere',
+  hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
   system:
     'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
   vm: 'vm: the runner of the virtual machine (several boots)',
@@ -60,6 +64,7 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'lint':
       return runStaticChecks();
     case 'unit':
+    case 'hooks':
       return runMocha(part, runHere, grep);
     case 'system':
     case 'client':
@@ -80,8 +85,7 @@ const outcomes: Outcome[] = [];
 try {
   const options = parseOptions();
   const { kernel } = defaultOptions(options.kernel);
-  if (!hasDevice() && options.parts.some((part) => part !== 'lint' && part !== 'unit'))
-    await prepareVm(kernel);
+  if (!hasDevice() && options.parts.some((part) => !HERE.has(part))) await prepareVm(kernel);
   const start = performance.now();
   for (const part of options.parts) {
     process.stdout.write(`\n== ${TITLES[part]}\n`);

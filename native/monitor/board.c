@@ -9,6 +9,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Tests stop here, to make the moments between two steps long. */
+#ifndef BEFORE_FILL
+#define BEFORE_FILL
+#endif
+#ifndef BEFORE_COUNT
+#define BEFORE_COUNT
+#endif
+
 void *board_allocate(uint64_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -77,6 +85,7 @@ void board_put(struct board *board, uint64_t start, uint64_t end, uint32_t what)
 		if (turn == position) {
 			if (!atomic_compare_exchange_weak(&board->tail, &position, position + 1))
 				continue;
+			BEFORE_FILL;
 			slot->start = start;
 			slot->end = end;
 			slot->what = what;
@@ -113,6 +122,7 @@ void board_report(struct board *board, uint64_t start, uint64_t end, uint32_t wh
 	int error = errno;
 
 	board_put(board, start, end, what);
+	BEFORE_COUNT;
 	/* What has moved the counter can be taken. */
 	atomic_fetch_add(board->counter, 2);
 	tell(board);

@@ -12,7 +12,8 @@ export const LIMITS: readonly string[] = [
   'Holes punched into a file or memfd, and its truncation, are not reported, whoever makes them.',
   'Changes are reported before they are made: memory that is acquired at that moment may be registered with the pages ' +
     'that are about to go.',
-  'It patches the code of libc in the running process, for as long as that lives.',
+  'It patches the code of libc in the running process, for as long as that lives; libucm 1.13 breaks mremap with ' +
+    'MREMAP_FIXED there.',
   'Every change of any mapping in the process is reported, also of memory that nobody watches.',
 ];
 

@@ -94,7 +94,7 @@ export function cacheOnTop({ title, open, hooks = false }: Conforming, device: (
     it('hands out a new one when another thread has dropped the page, as soon as that knows it', async () => {
       const zapper = new Zapper(address, PAGE_SIZE);
       await zapper.ready();
-      for (let round = 0; round < 200; round++) {
+      for (let round = 0; round < 100; round++) {
         bytesAt(address, PAGE_SIZE).fill(`before ${round}; `);
         await stand.assertFresh(address, 2, `round ${round}`);
         zapper.start();

@@ -10,7 +10,7 @@ import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { Zapper } from '../system/zapper-thread.js';
 import { Stand } from './cache-on-top.js';
 import { held, readers, watchedPages } from './held.js';
-import { runForking } from './forking.js';
+import { runInheriting } from './inheriting.js';
 import { PipeDevice } from './pipe-device.js';
 import { openFiltered } from './filtered.js';
 
@@ -81,8 +81,8 @@ export function userfaultfdOwn(): void {
       assert.deepEqual(seen, [1]);
     });
 
-    it('lets nobody wait for a forked process that holds it open', () => {
-      assert.equal(runForking(), 'done');
+    it('lets nobody wait, once closed, for a process that holds it open', () => {
+      assert.equal(runInheriting(), 'done');
     });
 
     it('does not go on watching a mapping that was moved', () => {
@@ -157,28 +157,6 @@ export function userfaultfdOwn(): void {
         assert.equal(monitor.watch(page(0), page(2), 3), false);
         assert.equal(watchedPages(), 0);
       });
-    });
-
-    it('says which limit it was when the kernel has no room for more mappings', function () {
-      const most = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'));
-      if (most > 100_000) this.skip();
-      using monitor = new UserfaultfdMonitor();
-      const length = 3 * most * PAGE_SIZE;
-      const large = map(length);
-      try {
-        assert.throws(
-          () => {
-            for (let n = 0; n < most; n++) {
-              const start = large + 2 * n * PAGE_SIZE;
-              monitor.watch(start, start + PAGE_SIZE, n);
-            }
-          },
-          { code: 'ENOMEM', message: /max_map_count/ },
-        );
-      } finally {
-        monitor.close();
-        unmap(large, length);
-      }
     });
 
     describe('at the moments that are short (made long)', () => {

@@ -1,11 +1,8 @@
-import { MallocHooksMonitor } from '../../src/monitor/malloc-hooks.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { UserfaultfdMonitor } from '../../src/monitor/userfaultfd.js';
 import { cacheOnTop } from '../monitor/cache-on-top.js';
 import { conformance, type Conforming } from '../monitor/conformance.js';
-import { hasLibucm } from '../monitor/libucm.js';
 import { userfaultfdOwn } from '../monitor/userfaultfd-own.js';
-import { needs } from '../needs.js';
 import { requireStack } from './stack.js';
 import { VerbsDevice } from './verbs-device.js';
 
@@ -22,13 +19,4 @@ describe('monitors, where there is a device', () => {
     cacheOnTop(monitor, () => new VerbsDevice());
   }
   userfaultfdOwn();
-
-  describe('with libucm', () => {
-    before(function () {
-      needs(this, 'libucm', hasLibucm());
-    });
-    const hooks = { title: 'malloc-hooks', open: () => new MallocHooksMonitor(), hooks: true };
-    conformance(hooks);
-    cacheOnTop(hooks, () => new VerbsDevice());
-  });
 });
