@@ -2,6 +2,7 @@ import { type RegcacheError, systemError } from '../errors.js';
 import { CollectedMapping } from '../system/collected-mapping.js';
 import { errno, PAGE_SIZE } from '../system/libc.js';
 import { watchReadable, type ReadableWatch } from '../system/readable.js';
+import type { Native } from '../system/off-thread.js';
 import { endsWithThread } from '../system/thread-end.js';
 import type { Helper } from './helper.js';
 
@@ -126,7 +127,9 @@ export class Board {
 
 function bindingsOf(helper: Helper, owner: Owner): Bindings {
   const lifetime = endsWithThread(helper, `${owner}_close`);
-  const open = helper.func(`uintptr_t ${owner}_open(void *opened)`) as Bindings['open'];
+  const open = helper.func(`uintptr_t ${owner}_open(void *opened)`) as unknown as Native<
+    [opened: Int32Array]
+  >;
   const take = helper.func(`uint32_t ${owner}_take(uintptr_t board, void *taken, bool quiet)`);
   return { open: lifetime.begin(open), take: take as Bindings['take'], close: lifetime.end };
 }
