@@ -84,7 +84,7 @@ const STORM = 100_000;
 
 /** Of another cache, as a monitor that can report what it watches takes memory for it. */
 function storm(): number {
-  const monitor = nullMonitor(new Set());
+  const monitor = nullMonitor([]);
   const stormy = new RegistrationCache({
     monitor,
     registrar: nullRegistrar,

@@ -4,9 +4,9 @@ import type { Registrar } from '../../src/cache/registrar.js';
 
 /**
  * Watches nothing. Its counter is in a mapped page, as the driver's is, and moves when it is told to.
- * @param watched takes the cookies that are watched, to be reported by `changeAll`
+ * @param watched takes the cookies that were watched, to be reported by `changeAll`
  */
-export function nullMonitor(watched?: Set<number>): MemoryMonitor & { changeAll(): void } {
+export function nullMonitor(watched?: number[]): MemoryMonitor & { changeAll(): void } {
   const page = map(PAGE_SIZE);
   const { buffer, byteOffset } = bytesAt(page, PAGE_SIZE);
   const counter = new Int32Array(buffer, byteOffset, 2);
@@ -15,18 +15,17 @@ export function nullMonitor(watched?: Set<number>): MemoryMonitor & { changeAll(
     kind: 'null (mapped page)',
     counter,
     watch: (_start, _end, cookie) => {
-      watched?.add(cookie);
+      watched?.push(cookie);
       return true;
     },
-    unwatch: (cookie) => {
-      watched?.delete(cookie);
-    },
+    unwatch: () => undefined,
     changeAll: () => {
-      changed = [...(watched ?? [])];
+      changed = watched?.splice(0) ?? [];
       counter[0] += 1;
     },
     drain: (sink) => {
-      for (const cookie of changed.splice(0)) sink.invalidated(cookie, 0, 0);
+      for (const cookie of changed) sink.invalidated(cookie, 0, 0);
+      changed = [];
       sink.drainedTo(counter[0], counter[1]);
     },
     close: () => {

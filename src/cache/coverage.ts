@@ -3,6 +3,9 @@ import { PAGE_SIZE } from '../system/libc.js';
 import type { Entry } from './registration.js';
 import { PageTable } from './page-table.js';
 
+/** The usual answer. */
+const NONE: readonly Entry[] = [];
+
 /**
  * Which registration serves which pages. Registrations may overlap but never contain one another, so that sorted by
  * start they are sorted by end too. Each page belongs to the one that starts last among those that cover it, which is
@@ -29,10 +32,11 @@ export class Coverage {
   }
 
   /** The registrations that lie wholly between `start` and `end` (exclusive), by rising start. */
-  within(start: number, end: number): Entry[] {
-    const found: Entry[] = [];
+  within(start: number, end: number): readonly Entry[] {
     const after = Math.ceil(end / PAGE_SIZE);
     let page = this.#table.seek(pageOf(start), after);
+    if (page === after) return NONE;
+    const found: Entry[] = [];
     while (page < after) {
       const entry = this.#table.get(page)!;
       if (entry.start >= start && entry.end <= end) found.push(entry);

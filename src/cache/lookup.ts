@@ -45,7 +45,7 @@ export class Lookup {
   }
 
   /** Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not. */
-  within(start: number, end: number, access: number): Entry[] {
+  within(start: number, end: number, access: number): readonly Entry[] {
     const contained = this.#local.get(access)?.within(start, end) ?? [];
     const readable = access === Access.LOCAL_WRITE ? this.#local.get(Access.NONE) : undefined;
     return readable === undefined ? contained : contained.concat(readable.within(start, end));
