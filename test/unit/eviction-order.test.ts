@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { EvictionOrder } from '../../src/cache/eviction-order.js';
 import { Entry, type Keeper, RETIRED } from '../../src/cache/registration.js';
+import { isCollected } from './collected.js';
 
 describe('eviction order', () => {
   const keeper: Keeper = {
@@ -54,5 +55,21 @@ describe('eviction order', () => {
       takeAll().map(({ slot }) => slot),
       entries.map(({ slot }) => slot),
     );
+  });
+
+  it('does not keep what is retired, but for a few', async () => {
+    const order = new EvictionOrder();
+    // In a function of its own, so that no stack slot holds one.
+    const retireSome = () =>
+      Array.from({ length: 1000 }, (_, slot) => {
+        const entry = new Entry(keeper, slot, slot + 1, 0, slot);
+        order.add(entry);
+        entry.flags |= RETIRED;
+        order.remove(entry);
+        return new WeakRef(entry);
+      });
+    const [oldest] = retireSome();
+    assert.equal(await isCollected(oldest), true);
+    assert.equal(order.takeOldest(), undefined);
   });
 });
