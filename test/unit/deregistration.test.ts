@@ -94,6 +94,29 @@ describe('cache: deregistering by another thread', () => {
     await Promise.all([done, again]);
   });
 
+  for (const end of ['until it is gone', 'also when the device refuses at first']) {
+    it(`invalidate waits for what was on its way out before, ${end}`, async () => {
+      const { cache, registrar, pages, assertNothingLeft } = world();
+      pages(0, 4).release();
+      cache.flush();
+      if (end !== 'until it is gone') {
+        registrar.beforeDeregister = () => {
+          throw systemError(constants.errno.EBUSY, 'deregister');
+        };
+        assert.deepEqual(await registrar.goOn(), ['deregister']);
+        registrar.beforeDeregister = undefined;
+      }
+      let settled = false;
+      const ended = cache.invalidate(whole(1, 2)).then(() => (settled = true));
+      await new Promise(setImmediate);
+      assert.equal(settled, false);
+      if (end !== 'until it is gone') cache.flush();
+      assert.deepEqual(await registrar.goOn(), ['deregister']);
+      await ended;
+      assertNothingLeft();
+    });
+  }
+
   it('close is refused meanwhile, and does all on the spot otherwise', async () => {
     const { cache, registrar, monitor, pages, assertNothingLeft } = world();
     pages(0, 4).release();
