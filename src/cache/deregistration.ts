@@ -140,7 +140,7 @@ export class Deregistration {
     this.#tryToUnwatch(entry);
     if (!atOnce && (entry.flags & REGISTERED) !== 0 && pinnedBytes(entry) >= this.#offThreadFrom) {
       this.#leavingBytes += pinnedBytes(entry);
-      // Never over before it is noted: a promise settles later.
+      // Never over before it is noted.
       this.#leaving.set(entry, this.#deregisterOffThread(entry));
       return performance.now();
     }
@@ -184,7 +184,10 @@ export class Deregistration {
   async #deregisterOffThread(entry: Entry): Promise<void> {
     const before = performance.now();
     try {
-      await this.#registrar.deregisterAsync!(entry.region);
+      // A call that cannot even be begun rejects as well, and so later.
+      await new Promise<void>((resolve) => {
+        resolve(this.#registrar.deregisterAsync!(entry.region));
+      });
       this.#statistics.deregistrationMicroseconds += (performance.now() - before) * 1000;
       this.#deregistered(entry);
     } catch {

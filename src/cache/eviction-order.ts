@@ -52,7 +52,9 @@ export class EvictionOrder {
     const runs: (readonly Entry[])[] = [this.#taking.slice(this.#next)];
     for (let run = this.#full.pop(); run !== undefined; run = this.#full.pop()) runs.push(run);
     runs.push(this.#filling);
-    this.#taking = this.#filling = [];
+    // Not one array for both: what is appended would be in the oldest run as well.
+    this.#taking = [];
+    this.#filling = [];
     this.#next = this.#retired = 0;
     for (const run of runs) for (const entry of run) if ((entry.flags & RETIRED) === 0) this.#append(entry);
   }

@@ -58,10 +58,11 @@ export class Lookup {
 
   /** All that are found, or in use, and pin a byte of `start` to `end` (exclusive). */
   overlapping(start: number, end: number): Entry[] {
-    const found = this.#exact.overlapping(start, end);
-    for (const coverage of this.#local.values()) found.push(...coverage.overlapping(start, end));
-    for (const entry of this.#loose) if (entry.start < end && entry.end > start) found.push(entry);
-    return found;
+    // Not pushed all at once: there may be more than a call has room for arguments.
+    return this.#exact.overlapping(start, end).concat(
+      ...[...this.#local.values()].map((coverage) => coverage.overlapping(start, end)),
+      [...this.#loose].filter((entry) => entry.start < end && entry.end > start),
+    );
   }
 
   #tableOf({ access }: Entry): Coverage | ExactTable {

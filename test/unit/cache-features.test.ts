@@ -366,6 +366,15 @@ describe('cache: several on one monitor', () => {
     assert.equal(monitor.watches.size, 2);
   });
 
+  it('unpin their own, whoever drains', () => {
+    const { space, cache, sharing } = modelled();
+    const others = [sharing(), sharing()];
+    for (const { pages } of others) pages(0, 1).release();
+    space.map(at(0), at(1));
+    cache.drain();
+    for (const { registrar } of others) assert.equal(registrar.pinned.size, 0);
+  });
+
   it('close it when the last one closes', () => {
     const { cache, monitor, pages, sharing, assertNothingLeft } = modelled();
     const other = sharing();

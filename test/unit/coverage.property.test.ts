@@ -54,6 +54,52 @@ describe('coverage against a naive list of ranges', () => {
   });
 });
 
+describe('coverage: a request of less than 2^31 bytes', () => {
+  // Where the low 32 bits of the number of a page change sign or begin again, and the ends of the address space.
+  for (const middle of [8, 2 ** 31, 2 ** 32, 3 * 2 ** 31, 2 ** 39, (2 ** 52 - 8 * PAGE_SIZE) / PAGE_SIZE]) {
+    for (const pages of [2, 5, 2 ** 31 / PAGE_SIZE, 2 ** 31 / PAGE_SIZE + 2]) {
+      it(`is served by ${pages} pages about page ${middle} as any other`, () => {
+        const first = middle - Math.min(middle - 1, Math.ceil(pages / 2));
+        const last = Math.min(first + pages, 2 ** 52 / PAGE_SIZE);
+        const coverage = new Coverage();
+        const [start, end] = [first * PAGE_SIZE, last * PAGE_SIZE];
+        coverage.insert(new Slots().create(keeper, start, end, 1));
+        const from = [-1, 0, 1].flatMap((bytes) =>
+          [start, start + PAGE_SIZE, middle * PAGE_SIZE, end].map((edge) => edge + bytes),
+        );
+        for (const address of from) {
+          const lengths = [1, 2, PAGE_SIZE, PAGE_SIZE + 1, 2 ** 31 - PAGE_SIZE, 2 ** 31 - 1];
+          lengths.push(
+            ...[end, middle * PAGE_SIZE].flatMap((edge) => [-1, 0, 1].map((n) => edge - address + n)),
+          );
+          for (const length of lengths) {
+            if (length < 1 || length >= 2 ** 31 || address + length > 2 ** 52) continue;
+            const found = coverage.find(address, address + length);
+            assert.equal(coverage.findSmall(address, length), found, `${length} bytes from ${address} on`);
+          }
+        }
+      });
+    }
+  }
+
+  it('is never served by too few pages, however many 2^32 pages more or less there are', () => {
+    const coverage = new Coverage();
+    const start = 2 ** 20 * PAGE_SIZE;
+    for (const pages of [2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1]) {
+      const end = start + pages * PAGE_SIZE;
+      const entry = new Slots().create(keeper, start, end, 1);
+      coverage.insert(entry);
+      for (const address of [start, start + 1, end - PAGE_SIZE, end - 2 ** 31])
+        for (const length of [1, PAGE_SIZE, PAGE_SIZE + 1, 2 ** 31 - 1]) {
+          const found = coverage.findSmall(address, length);
+          assert.ok(found === undefined || address + length <= end, `${length} bytes from ${address} on`);
+        }
+      assert.equal(coverage.findSmall(end - 2 ** 31, 2 ** 31 - 1), entry);
+      coverage.remove(entry);
+    }
+  });
+});
+
 /** Insert and remove registrations that begin at page `first` and have so many `pages`. */
 function check(first: fc.Arbitrary<number>, pages: fc.Arbitrary<number>): void {
   const operation = fc.record({

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import type { CacheLimits } from '../../src/cache/options.js';
 import { systemError } from '../../src/errors.js';
 import { PAGE_SIZE } from '../../src/system/libc.js';
-import { at, modelled } from './cache-fixture.js';
+import { at, cacheOn, modelled } from './cache-fixture.js';
 
 /** Two pages or more are large. */
 const world = (limits: CacheLimits = {}) => modelled({ deregisterOffThreadFrom: 2 * PAGE_SIZE, ...limits });
@@ -49,13 +49,28 @@ describe('cache: deregistering by another thread', () => {
   });
 
   it('not with a registrar that knows no other way', () => {
-    const all = modelled();
-    Object.assign(all.registrar, { deregisterAsync: undefined });
-    const { cache, pages, registrar } = all.sharing({ deregisterOffThreadFrom: 0 });
+    const { space, registrar } = modelled();
     Object.assign(registrar, { deregisterAsync: undefined });
+    const { cache, pages } = cacheOn(space, registrar, { deregisterOffThreadFrom: 0 });
     pages(0, 4).release();
     cache.flush();
-    assert.equal(registrar.pinned.size, 1, 'the registrar had it when the cache was made');
+    assert.equal(registrar.pinned.size, 0);
+  });
+
+  it('what cannot even be begun is tried again', async () => {
+    const { cache, registrar, pages, assertNothingLeft } = world();
+    Object.assign(registrar, {
+      deregisterAsync: () => {
+        throw systemError(constants.errno.EAGAIN, 'deregister');
+      },
+    });
+    pages(0, 4).release();
+    cache.flush();
+    await new Promise(setImmediate);
+    assert.equal(cache.statistics().deregistrationFailures, 1);
+    assert.equal(registrar.pinned.size, 1);
+    cache.close();
+    assertNothingLeft();
   });
 
   it('at the last release', async () => {
@@ -78,6 +93,29 @@ describe('cache: deregistering by another thread', () => {
     await registrar.goOn();
     await Promise.all([done, again]);
   });
+
+  for (const end of ['until it is gone', 'also when the device refuses at first']) {
+    it(`invalidate waits for what was on its way out before, ${end}`, async () => {
+      const { cache, registrar, pages, assertNothingLeft } = world();
+      pages(0, 4).release();
+      cache.flush();
+      if (end !== 'until it is gone') {
+        registrar.beforeDeregister = () => {
+          throw systemError(constants.errno.EBUSY, 'deregister');
+        };
+        assert.deepEqual(await registrar.goOn(), ['deregister']);
+        registrar.beforeDeregister = undefined;
+      }
+      let settled = false;
+      const ended = cache.invalidate(whole(1, 2)).then(() => (settled = true));
+      await new Promise(setImmediate);
+      assert.equal(settled, false);
+      if (end !== 'until it is gone') cache.flush();
+      assert.deepEqual(await registrar.goOn(), ['deregister']);
+      await ended;
+      assertNothingLeft();
+    });
+  }
 
   it('close is refused meanwhile, and does all on the spot otherwise', async () => {
     const { cache, registrar, monitor, pages, assertNothingLeft } = world();

@@ -1,22 +1,9 @@
 import assert from 'node:assert/strict';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { addressOf } from '../../src/memory/locate.js';
 import { PAGE_SIZE } from '../../src/system/libc.js';
 import { ModelMonitor } from '../model/address-space.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Whether the object is collected, given every chance. */
-async function isCollected(reference: WeakRef<object>): Promise<boolean> {
-  for (let n = 0; n < 20 && reference.deref() !== undefined; n++) {
-    await new Promise(setImmediate);
-    collectGarbage();
-  }
-  return reference.deref() === undefined;
-}
+import { isCollected } from './collected.js';
 
 describe('cache: the memory behind a registration', () => {
   const registrar = {
