@@ -14,8 +14,6 @@ const LOCAL_WRITE = Access.LOCAL_WRITE;
 const ADDRESSES = ADDRESS_LIMIT;
 const GONE = RETIRED;
 const PAGES_PER_BYTE = 1 / PAGE_SIZE;
-const PAGE_BITS = Math.log2(PAGE_SIZE);
-const BYTE_IN_PAGE = PAGE_SIZE - 1;
 
 /** On x86-64 loads are not reordered with loads; elsewhere the counter must be read with an acquiring load. */
 const ORDERED_LOADS = process.arch === 'x64';
@@ -124,11 +122,8 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
       length > 0 &&
       (length | 0) === length
     ) {
-      const page = address * PAGES_PER_BYTE;
-      const entry = this.#writable.atPage(page);
-      // Of the numbers of pages the low 32 bits do: what is covered may seem shorter than it is, never longer.
-      const pagesAfter = ((address & BYTE_IN_PAGE) + (length - 1)) >>> PAGE_BITS;
-      if (entry !== undefined && pagesAfter < (entry.endPage - (page | 0)) >>> 0 && this.#isCurrent(entry)) {
+      const entry = this.#writable.atPage(address * PAGES_PER_BYTE);
+      if (entry !== undefined && entry.reaches(address, length) && this.#isCurrent(entry)) {
         this.#hits++;
         entry.use();
         return entry;

@@ -1,6 +1,5 @@
 import { regcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
-import { PAGES_PER_BYTE } from '../memory/pages.js';
 import { PAGE_SIZE } from '../system/libc.js';
 
 /** Memory that is pinned and visible to the device, held until its release. */
@@ -42,6 +41,11 @@ export const REGISTERED = 1 << 15;
 
 /** The bits of Access that a registration can have. */
 const ACCESS = ~0x000f_ff00;
+
+// Constants of this module's own, as in hit.ts.
+const PAGES_PER_BYTE = 1 / PAGE_SIZE;
+const PAGE_BITS = Math.log2(PAGE_SIZE);
+const BYTE_IN_PAGE = PAGE_SIZE - 1;
 
 /** Any of them sends the last release to the keeper. */
 const AT_LAST_RELEASE = RETIRED | UNLISTED | NOT_KEPT;
@@ -120,6 +124,14 @@ export class Entry implements Registration {
 
   get address(): number {
     return this.start;
+  }
+
+  /** Whether it covers so many bytes, less than 2^31, from an address in one of its pages on. */
+  reaches(address: number, length: number): boolean {
+    const page = (address * PAGES_PER_BYTE) | 0;
+    // Of the numbers of pages the low 32 bits do: what is covered may seem shorter than it is, never longer.
+    const pagesAfter = ((address & BYTE_IN_PAGE) + (length - 1)) >>> PAGE_BITS;
+    return pagesAfter < (this.endPage - page) >>> 0;
   }
 
   /** Exclusive. */

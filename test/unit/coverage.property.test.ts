@@ -54,6 +54,12 @@ describe('coverage against a naive list of ranges', () => {
   });
 });
 
+/** As a hit does it. */
+function findSmall(coverage: Coverage, address: number, length: number): Entry | undefined {
+  const entry = coverage.atPage(address / PAGE_SIZE);
+  return entry?.reaches(address, length) ? entry : undefined;
+}
+
 describe('coverage: a request of less than 2^31 bytes', () => {
   // Where the low 32 bits of the number of a page change sign or begin again, and the ends of the address space.
   for (const middle of [8, 2 ** 31, 2 ** 32, 3 * 2 ** 31, 2 ** 39, (2 ** 52 - 8 * PAGE_SIZE) / PAGE_SIZE]) {
@@ -75,7 +81,7 @@ describe('coverage: a request of less than 2^31 bytes', () => {
           for (const length of lengths) {
             if (length < 1 || length >= 2 ** 31 || address + length > 2 ** 52) continue;
             const found = coverage.find(address, address + length);
-            assert.equal(coverage.findSmall(address, length), found, `${length} bytes from ${address} on`);
+            assert.equal(findSmall(coverage, address, length), found, `${length} bytes from ${address} on`);
           }
         }
       });
@@ -91,10 +97,10 @@ describe('coverage: a request of less than 2^31 bytes', () => {
       coverage.insert(entry);
       for (const address of [start, start + 1, end - PAGE_SIZE, end - 2 ** 31])
         for (const length of [1, PAGE_SIZE, PAGE_SIZE + 1, 2 ** 31 - 1]) {
-          const found = coverage.findSmall(address, length);
+          const found = findSmall(coverage, address, length);
           assert.ok(found === undefined || address + length <= end, `${length} bytes from ${address} on`);
         }
-      assert.equal(coverage.findSmall(end - 2 ** 31, 2 ** 31 - 1), entry);
+      assert.equal(findSmall(coverage, end - 2 ** 31, 2 ** 31 - 1), entry);
       coverage.remove(entry);
     }
   });
