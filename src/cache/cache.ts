@@ -82,6 +82,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   #toldHigh = 0;
 
   #state: 'open' | 'ending' | 'closing' | 'closed' = 'open';
+  /** Calls of end() that wait. */
+  #ends = 0;
   #bypass = false;
   readonly #lookup: Lookup;
   readonly #order = new EvictionOrder();
@@ -776,7 +778,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    */
   async end({ signal }: WaitOptions = {}): Promise<void> {
     if (this.#state === 'closed') return;
+    if (this.#state === 'closing') {
+      // What is left is what threw when it was closed.
+      this.close();
+      return;
+    }
     this.#state = 'ending';
+    this.#ends++;
     this.#chooseWay();
     try {
       const inUse = [...this.#own()].filter((entry) => entry.uses !== 0);
@@ -788,12 +796,14 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       await aborted(this.#deregistration.allDone(), signal);
       this.close();
     } catch (error) {
-      // Unless somebody else has closed it meanwhile, or begun to.
-      if (this.#isEnding()) {
+      // Unless somebody else waits as well, or has closed it meanwhile, or begun to.
+      if (this.#ends === 1 && this.#isEnding()) {
         this.#state = 'open';
         this.#chooseWay();
       }
       throw error;
+    } finally {
+      this.#ends--;
     }
   }
 

@@ -652,6 +652,19 @@ describe('cache: an end that waits', () => {
     await cache.end();
   });
 
+  it('stays shut when one of two is called off', async () => {
+    const { cache, pages, assertNothingLeft } = modelled();
+    const held = pages(0, 1);
+    const off = new AbortController();
+    const [called, waiting] = [cache.end({ signal: off.signal }), cache.end()];
+    off.abort();
+    await assert.rejects(called, { name: 'AbortError' });
+    assert.throws(() => pages(1, 2), { code: 'ERR_CLOSED' });
+    held.release();
+    await waiting;
+    assertNothingLeft();
+  });
+
   it('opens again when it is called off', async () => {
     const { cache, pages } = modelled();
     const held = pages(0, 1);
