@@ -18,6 +18,9 @@ type Part = (typeof PARTS)[number];
 /** Those that need neither a device nor the virtual machine. */
 const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
 
+/** Seconds that a part may take in the virtual machine: several times what it does take, as others may be at work, too. */
+const LIMIT = 1800;
+
 const TITLES: Record<Part, string> = {
   lint: 'lint: types, eslint, prettier (half a minute)',
   unit: 'unit: what runs anywhere',
@@ -69,7 +72,7 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'system':
     case 'client':
     case 'numa': {
-      const options = { ...defaultOptions(kernel), ...(part === 'numa' ? { nodes: 2 } : {}) };
+      const options = { ...defaultOptions(kernel), limit: LIMIT, ...(part === 'numa' ? { nodes: 2 } : {}) };
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);
       return ran.map(mustHaveDevice);
     }
