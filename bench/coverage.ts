@@ -2,10 +2,13 @@
  * Who serves stale bytes? A range is registered and sent, its mapping is changed, and it is written, acquired and sent
  * again, under each monitor; what the receiver gets is compared with what was sent.
  */
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { loadHelper } from '../src/monitor/helper.js';
 import { type Case, type Monitor, MONITORS } from './coverage/cell.js';
 import { ACTORS, actorsOf, CHANGES } from './coverage/changes.js';
 import { failures, matrix, type Row, textOf } from './coverage/matrix.js';
+import { svg } from './coverage/svg.js';
 import { tryCases } from './coverage/try-cases.js';
 import { here, type Result, save } from './result.js';
 
@@ -34,6 +37,8 @@ if (cases.length === 0 || monitors.length !== (options.monitor?.length ?? MONITO
   process.exit(2);
 }
 
+// Compiled when there is none yet; that takes longer than a cell may.
+if (monitors.some((name) => name === 'userfaultfd' || name === 'malloc-hooks')) loadHelper();
 const rows: Row[] = [];
 for (const monitor of monitors) rows.push(...(await column(monitor)));
 
@@ -55,6 +60,7 @@ const result: Result = {
 // A part of the matrix must not take the place of the whole.
 const whole = [options.only, options.by, options.monitor].every((part) => part === undefined);
 const path = whole ? save(result) : undefined;
+if (path !== undefined) writeFileSync(path.replace(/json$/, 'svg'), svg(rows));
 console.log(options.json ? JSON.stringify(result) : render(path));
 for (const { change, actor, monitor, cell, pfn, errno } of failures(rows)) {
   process.stderr.write(`${monitor}, ${change} by ${actor}: ${cell}, page frames ${pfn} ${errno}\n`);

@@ -43,9 +43,9 @@ export function raw(name: SystemCall, ...args: number[]): number {
 }
 
 const BY_LIBC: Partial<Record<SystemCall, Call>> = {
-  mmap: libc.mmap as Call,
-  munmap: libc.munmap as Call,
-  madvise: libc.madvise as Call,
+  mmap: libc.mmap,
+  munmap: libc.munmap,
+  madvise: libc.madvise,
   mremap: declare('intptr_t mremap(uintptr_t, size_t, size_t, int, uintptr_t)'),
   shmat: declare('intptr_t shmat(int, uintptr_t, int)'),
   shmdt: declare('int shmdt(uintptr_t)'),

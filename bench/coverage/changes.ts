@@ -140,18 +140,24 @@ const mremapLarger =
   (place) => {
     const { address, length } = place;
     // Something has to be in its way.
-    const next = { address: address + length, length: PAGE_SIZE, file: -1 };
-    let blocked = true;
-    attempt(() => {
-      mapAgain(next);
-      blocked = false;
-    })(place);
+    const mapped = mapIfFree(address + length);
     const at = call('mremap', address, length, length + PAGE_SIZE, MREMAP_MAYMOVE, 0);
     if (at === address) throw systemError(E.EEXIST, 'mremap');
     mapAgain(place);
     unmap(at, length + PAGE_SIZE);
-    if (!blocked) unmap(next.address, PAGE_SIZE);
+    if (mapped) unmap(address + length, PAGE_SIZE);
   };
+
+/** Whether nothing was mapped there. */
+function mapIfFree(address: number): boolean {
+  try {
+    map(PAGE_SIZE, { at: address });
+    return true;
+  } catch (error) {
+    if (!(error instanceof RegcacheError)) throw error;
+    return false;
+  }
+}
 
 const mremapSmaller =
   (call: Caller): Make =>
@@ -343,7 +349,9 @@ export const CHANGES: readonly Change[] = [
     },
     alone: true,
     after: () => {
-      endFork(forked);
+      // Process 0 would be this one and its parents.
+      if (forked !== 0) endFork(forked);
+      forked = 0;
     },
   },
   {

@@ -52,7 +52,6 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   if (cache instanceof RegcacheError) return { cell: 'n/a', pfn: '-', errno: cache.code };
   const place = attempted(change, () => change.kind.make());
   if ('cell' in place) return place;
-  let changed = false;
   try {
     const old = fill(place, 'old');
     let frames: BigUint64Array | undefined;
@@ -66,7 +65,6 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
       if (actor === 'other thread') otherThread.run({ change: name, place });
       else if (actor === 'same thread') change.make!(place);
       else change.makeOutside!(place);
-      changed = true;
       return {};
     });
     if ('cell' in failure) return failure;
@@ -78,7 +76,7 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
     const arrived = await send(place, registration);
     return { cell: verdict(arrived, old, now), pfn, errno: '' };
   } finally {
-    if (changed) change.after?.();
+    change.after?.();
     change.kind.end(place);
   }
 }
