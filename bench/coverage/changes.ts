@@ -276,7 +276,7 @@ export const CHANGES: readonly Change[] = [
   ...bothWays('mremap onto it', kinds.PRIVATE, mremapOnto),
   ...bothWays('mremap larger + mmap', kinds.PRIVATE, mremapLarger),
   ...bothWays('mremap smaller + mmap', kinds.PRIVATE, mremapSmaller),
-  ...bothWays('mremap DONTUNMAP', kinds.PRIVATE, mremapLeaving, { mayLack: true }),
+  ...bothWays('mremap DONTUNMAP', kinds.PRIVATE, mremapLeaving),
   ...bothWays('shmdt + mmap', kinds.SEGMENT, detach),
   ...bothWays('shmat SHM_REMAP over it', kinds.SEGMENT, attachOver),
   ...bothWays('brk', kinds.HEAP, brkDownAndUp, { alone: true }),
