@@ -9,19 +9,22 @@ type Run = (argv: readonly string[]) => Promise<number>;
 
 const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
 
-/** Needs no device, but UCX to compare with, or strace. */
-const besideUcx: Run = async (argv) => {
-  const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
-  const status = await runHere([process.execPath, setUp, 'ucx']);
-  return status === 0 ? runHere(argv) : status;
-};
+/** Needs UCX to compare with, or strace. */
+const besideUcx =
+  (run: Run): Run =>
+  async (argv) => {
+    const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
+    const status = await runHere([process.execPath, setUp, 'ucx']);
+    return status === 0 ? run(argv) : status;
+  };
 
 /** The benchmarks, by name, and where they run; each is a program of its own. */
 const BENCHES: ReadonlyMap<string, Run> = new Map([
   ['kernel', withDevice],
   ['off-thread', withDevice],
-  ['hit', besideUcx],
-  ['hit-proof', besideUcx],
+  ['coverage', besideUcx(withDevice)],
+  ['hit', besideUcx(runHere)],
+  ['hit-proof', besideUcx(runHere)],
 ]);
 
 const [name, ...args] = process.argv.slice(2) as [string?, ...string[]];

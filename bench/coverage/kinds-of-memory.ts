@@ -1,0 +1,140 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { addressOf } from '../../src/memory/locate.js';
+import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED } from '../../src/system/libc.js';
+import { map, type MapOptions, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { byLibc, free, malloc, raw, removeSegment, sbrk, shmget } from './calls.js';
+
+/** Memory to change the mapping of; plain numbers, that another thread can be given. */
+export interface Place {
+  readonly address: number;
+  /** Bytes; whole pages of the memory's kind. */
+  readonly length: number;
+  /** The file that is mapped, or the System V segment; -1 for other memory. */
+  readonly file: number;
+}
+
+/** How memory comes about, and goes. */
+export interface Kind {
+  make(): Place;
+  end(place: Place): void;
+}
+
+const LENGTH = 4 * PAGE_SIZE;
+export const HUGE_PAGE = 2 ** 21;
+const MADV_HUGEPAGE = 14;
+const MAP_HUGETLB = 0x40000;
+const MFD_HUGETLB = 4;
+
+const unmapAll = ({ address, length }: Place): void => {
+  unmap(address, length);
+};
+
+const mapped = (flags: number, length = LENGTH): Kind => ({
+  make: () => ({ address: map(length, { flags: flags | MAP_ANONYMOUS }), length, file: -1 }),
+  end: unmapAll,
+});
+
+function mappedFile(flags: number, open: () => number, length = LENGTH): Kind {
+  return {
+    make() {
+      const file = open();
+      raw('ftruncate', file, length);
+      const options: MapOptions = { flags, fd: file };
+      return { address: map(length, options), length, file };
+    },
+    end(place) {
+      unmapAll(place);
+      closeSync(place.file);
+    },
+  };
+}
+
+const memfd = (flags = 0): number => raw('memfd_create', addressOf(NAME), flags);
+const NAME = Buffer.from('coverage\0');
+
+/** A file that has lost its name, on whatever file system temporary files are. */
+function namelessFile(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'regcache-coverage-'));
+  try {
+    return openSync(join(folder, 'file'), 'w+');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Two huge pages must be free: what a cell still pins while it makes new ones is a second. */
+function provideHugePages(): void {
+  const setting = '/proc/sys/vm/nr_hugepages';
+  if (Number(readFileSync(setting, 'latin1')) < 4) writeFileSync(setting, '4');
+}
+
+const huge = (kind: Kind): Kind => ({
+  make() {
+    provideHugePages();
+    return kind.make();
+  },
+  end: (place) => {
+    kind.end(place);
+  },
+});
+
+export const PRIVATE = mapped(MAP_PRIVATE);
+export const SHARED = mapped(MAP_SHARED);
+export const MEMFD = mappedFile(MAP_SHARED, memfd);
+export const MEMFD_PRIVATE = mappedFile(MAP_PRIVATE, memfd);
+export const FILE = mappedFile(MAP_SHARED, namelessFile);
+export const FILE_PRIVATE = mappedFile(MAP_PRIVATE, namelessFile);
+export const HUGETLB = huge(mapped(MAP_PRIVATE | MAP_HUGETLB, HUGE_PAGE));
+export const HUGETLB_MEMFD = huge(mappedFile(MAP_SHARED, () => memfd(MFD_HUGETLB), HUGE_PAGE));
+
+/** A transparent huge page. */
+export const THP: Kind = {
+  make() {
+    const around = map(2 * HUGE_PAGE);
+    const address = Math.ceil(around / HUGE_PAGE) * HUGE_PAGE;
+    if (address > around) unmap(around, address - around);
+    const rest = around + HUGE_PAGE - address;
+    if (rest > 0) unmap(address + HUGE_PAGE, rest);
+    byLibc('madvise', address, HUGE_PAGE, MADV_HUGEPAGE);
+    return { address, length: HUGE_PAGE, file: -1 };
+  },
+  end: unmapAll,
+};
+
+/** A System V segment. */
+export const SEGMENT: Kind = {
+  make() {
+    const file = shmget(LENGTH);
+    return { address: byLibc('shmat', file, 0, 0), length: LENGTH, file };
+  },
+  end(place) {
+    // Whatever is there by now.
+    unmapAll(place);
+    removeSegment(place.file);
+  },
+};
+
+/** The end of the heap. What malloc has put behind it meanwhile must stay, and then it stays as it is. */
+export const HEAP: Kind = {
+  make() {
+    const end = sbrk(0);
+    sbrk((Math.ceil(end / PAGE_SIZE) + 4) * PAGE_SIZE - end);
+    return { address: sbrk(0) - LENGTH, length: LENGTH, file: -1 };
+  },
+  end({ address, length }) {
+    if (sbrk(0) === address + length) sbrk(-length);
+  },
+};
+
+/** So much that malloc(3) makes a mapping of it, always (DEFAULT_MMAP_THRESHOLD_MAX). */
+export const ALLOCATED = 33 * 2 ** 20;
+
+/** The beginning of an allocation. */
+export const MALLOC: Kind = {
+  make: () => ({ address: malloc(ALLOCATED), length: LENGTH, file: -1 }),
+  end: ({ address }) => {
+    free(address);
+  },
+};
