@@ -1,6 +1,6 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
 // virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa]... [--kernel 6.1|6.12] [--grep PATTERN]
+// Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
@@ -12,7 +12,7 @@ import { runStaticChecks } from './driver/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
-const PARTS = [...USUAL, 'client', 'numa'] as const;
+const PARTS = [...USUAL, 'client', 'numa', 'coverage'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
@@ -30,6 +30,7 @@ const TITLES: Record<Part, string> = {
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
+  coverage: 'coverage: what a receiver gets, whatever changed the mapping (a minute)',
 };
 
 interface TestOptions {
@@ -71,6 +72,7 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
       return runMocha(part, runHere, grep);
     case 'system':
     case 'client':
+    case 'coverage':
     case 'numa': {
       const options = { ...defaultOptions(kernel), limit: LIMIT, ...(part === 'numa' ? { nodes: 2 } : {}) };
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);

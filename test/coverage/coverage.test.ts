@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Result } from '../../bench/result.js';
-import { requireStack } from './stack.js';
+import { requireStack } from '../system/stack.js';
 
 const main = fileURLToPath(new URL('../../bench/coverage.js', import.meta.url));
 
