@@ -7,6 +7,12 @@ const COUNT = 5_000_000;
 /** What a number for one hit in 1000 would take at least. The compilers may need a little at any time. */
 const LEAST = (12 * COUNT) / ONCE_IN;
 
+/** Of three runs the one that took least: what a hit takes it takes every time, and the compilers only once. */
+function leastCostOf(subject: (typeof HITS)[number]): Cost {
+  const costs = Array.from({ length: 3 }, () => costOf(subject, COUNT));
+  return costs.reduce((least, cost) => (cost.grown < least.grown ? cost : least));
+}
+
 describe('a hit', () => {
   let empty: Cost;
 
@@ -16,7 +22,7 @@ describe('a hit', () => {
 
   for (const subject of HITS) {
     it(`allocates nothing and calls no C: by ${subject}`, () => {
-      const { collections, calls, grown } = costOf(subject, COUNT);
+      const { collections, calls, grown } = leastCostOf(subject);
       assert.deepEqual({ collections, calls }, { collections: 0, calls: 0 });
       assert.ok(grown - empty.grown < LEAST, `${grown} bytes, ${empty.grown} of them without a hit`);
     });
