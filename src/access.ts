@@ -37,7 +37,8 @@ const KNOWN = Object.values(Access).reduce((all, bit) => all | bit, 0) | OPTIONA
  * @throws RegcacheError `ERR_INVALID_ACCESS`
  */
 export function checkAccess(access: number): void {
-  if (!Number.isInteger(access) || access < 0 || (access & ~KNOWN) !== 0) {
+  // More than 31 bits would be cut off by the operators.
+  if (!Number.isInteger(access) || access < 0 || access > 0x7fff_ffff || (access & ~KNOWN) !== 0) {
     throw regcacheError('ERR_INVALID_ACCESS', `${access} is not a combination of Access bits`);
   }
   const remoteWriter = access & (Access.REMOTE_WRITE | Access.REMOTE_ATOMIC);

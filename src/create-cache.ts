@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { RegistrationCache } from './cache/cache.js';
-import type { CacheLimits } from './cache/options.js';
+import { type CacheLimits, checkNames, LIMITS } from './cache/options.js';
 import { chooseMonitor, warnOfNone } from './choose-monitor.js';
 import { readEnvironment, type Settings, warnOfSlips } from './environment.js';
 import { regcacheError } from './errors.js';
@@ -40,10 +41,11 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
     );
   }
   if (pd.closed) throw regcacheError('ERR_CLOSED', 'the protection domain was closed');
+  checkNames(options, NAMES);
   const settings = readEnvironment();
   const { monitor: wanted, checking = settings.checking ?? false, ...limits } = options;
   if (typeof checking !== 'boolean') {
-    throw regcacheError('ERR_INVALID_OPTION', `option checking is true or false, not ${String(checking)}`);
+    throw regcacheError('ERR_INVALID_OPTION', `option checking is true or false, not ${inspect(checking)}`);
   }
   const witness = checking ? { witness: new PagemapWitness() } : {};
   let opened: MemoryMonitor | undefined;
@@ -67,6 +69,8 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
     throw error;
   }
 }
+
+const NAMES = ['monitor', 'checking', ...LIMITS];
 
 const isGiven = (wanted: CreateCacheOptions['monitor']): wanted is MemoryMonitor =>
   typeof (wanted as MemoryMonitor | null | undefined)?.watch === 'function';

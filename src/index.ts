@@ -2,7 +2,8 @@ export { Access } from './access.js';
 export { ERROR_CODES, RegcacheError, type ErrorCode } from './errors.js';
 
 export { createCache, type CreateCacheOptions } from './create-cache.js';
-export { RegistrationCache, type Target, type WaitOptions } from './cache/cache.js';
+export { RegistrationCache, type Target } from './cache/cache.js';
+export type { WaitOptions } from './cache/aborted.js';
 export type { CacheEvents, RegistrationInfo, RetireReason } from './cache/events.js';
 export type { CacheLimits, CacheOptions, ChangeableLimits } from './cache/options.js';
 export type { PageWitness } from './memory/page-witness.js';

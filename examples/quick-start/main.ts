@@ -16,8 +16,7 @@ for (let i = 1; i <= 3; i++) {
   const write = new SendRequests();
   write.write(i, addressOf(source), source.length, from.lkey, addressOf(target), to.rkey);
   qp.postSend(write);
-  const [done] = await cq.wait();
-  console.log(done.status, target.toString());
+  for (const done of await cq.wait()) console.log(done.status, target.toString());
 }
 const { hits, misses } = cache.statistics();
 console.log({ hits, misses });

@@ -1,3 +1,22 @@
+import { inspect } from 'node:util';
+import { regcacheError } from '../errors.js';
+
+/** What can be waited for may take long. */
+export interface WaitOptions {
+  /** Gives up waiting: the promise rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+/** The signal of what a caller passed. @throws ERR_INVALID_OPTION */
+export function signalOf(options: WaitOptions): AbortSignal | undefined {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw regcacheError('ERR_INVALID_OPTION', `options are an object, not ${inspect(options)}`);
+  }
+  const { signal } = options;
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw regcacheError('ERR_INVALID_OPTION', `option signal is an AbortSignal, not ${inspect(signal)}`);
+}
+
 /**
  * The promise, or the reason of the signal if that comes first.
  * @param undo what to do with the value when nobody waits for it any more

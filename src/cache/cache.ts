@@ -1,10 +1,11 @@
+import { inspect } from 'node:util';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
-import { aborted } from './aborted.js';
+import { aborted, signalOf, type WaitOptions } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
@@ -12,7 +13,14 @@ import { type Extent, extentOf } from './extent.js';
 import { Handle } from './handle.js';
 import { generationOf, HitPath } from './hit.js';
 import { Lookup } from './lookup.js';
-import { type CacheOptions, type ChangeableLimits, checkLimits, checkOptions } from './options.js';
+import {
+  type CacheOptions,
+  CHANGEABLE,
+  type ChangeableLimits,
+  checkLimits,
+  checkNames,
+  checkOptions,
+} from './options.js';
 import { PageCheck } from './page-check.js';
 import { Pending, type Steps } from './pending.js';
 import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
@@ -47,12 +55,6 @@ function checkCachedAccess(access: number): void {
 
 /** Memory as an object, or a raw range of bytes, which the caller keeps mapped. */
 export type Target = Memory | { readonly address: number; readonly length: number };
-
-/** What can be waited for may take long. */
-export interface WaitOptions {
-  /** Gives up waiting: the promise rejects with its reason. */
-  signal?: AbortSignal;
-}
 
 /**
  * Registrations of one protection domain, kept for reuse and checked against the kernel's word before each use.
@@ -164,11 +166,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @returns rejects with what {@link acquire} throws, with ERR_CLOSED when the cache is closed meanwhile, or at once
    *   with the signal's reason: nothing is registered then as soon as the call of the other thread is over
    */
-  acquireAsync(
+  async acquireAsync(
     target: Target,
     access: number = Access.LOCAL_WRITE,
-    { signal }: WaitOptions = {},
+    options: WaitOptions = {},
   ): Promise<Registration> {
+    const signal = signalOf(options);
     return aborted(this.#acquireAsync(target, access, signal), signal, (late) => {
       late.release();
     });
@@ -661,7 +664,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   set bypass(on: boolean) {
     this.#requireOpen();
     if (typeof on !== 'boolean') {
-      throw regcacheError('ERR_INVALID_OPTION', `bypass is true or false, not ${String(on)}`);
+      throw regcacheError('ERR_INVALID_OPTION', `bypass is true or false, not ${inspect(on)}`);
     }
     this.#bypass = on;
     this.#chooseWay();
@@ -683,6 +686,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    */
   setLimits(limits: ChangeableLimits): void {
     this.#requireOpen();
+    checkNames(limits, CHANGEABLE);
     const { maxRegistrations = this.#maxRegistrations, maxPinnedBytes = this.#maxPinnedBytes } = limits;
     checkLimits({ maxRegistrations, maxPinnedBytes });
     this.#maxRegistrations = maxRegistrations;
@@ -707,7 +711,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @returns settles when the last one has been released and deregistered
    * @throws ERR_NOT_MEMORY and the like, ERR_CLOSED; the promise rejects with the signal's reason
    */
-  invalidate(target: Target, { signal }: WaitOptions = {}): Promise<void> {
+  invalidate(target: Target, options: WaitOptions = {}): Promise<void> {
+    const signal = signalOf(options);
     const { address, length } = this.#locate(target);
     this.#requireOpen();
     // First what waits to go, which is in no table any more.
@@ -776,7 +781,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @returns settles when the cache is closed; rejects with the signal's reason, and the cache is open again, or with
    *   what {@link close} throws
    */
-  async end({ signal }: WaitOptions = {}): Promise<void> {
+  async end(options: WaitOptions = {}): Promise<void> {
+    const signal = signalOf(options);
     if (this.#state === 'closed') return;
     if (this.#state === 'closing') {
       // What is left is what threw when it was closed.

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { regcacheError } from '../errors.js';
 import type { MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
@@ -82,7 +83,12 @@ const DEFAULTS = {
   eagerDrain: true,
 } as const satisfies Required<CacheLimits>;
 
-const KNOWN = new Set([...Object.keys(DEFAULTS), 'monitor', 'monitorChoice', 'registrar', 'witness']);
+/** Names of the limits and habits. */
+export const LIMITS: readonly string[] = Object.keys(DEFAULTS);
+/** Those that can be changed. */
+export const CHANGEABLE: readonly string[] = ['maxRegistrations', 'maxPinnedBytes'];
+
+const KNOWN = [...LIMITS, 'monitor', 'monitorChoice', 'registrar', 'witness'];
 
 /** Options with nothing left out, but for those that have no default. */
 export type CheckedOptions = Required<Omit<CacheOptions, Optional>> & Pick<CacheOptions, Optional>;
@@ -93,25 +99,36 @@ type Optional = 'witness' | 'monitorChoice';
  * @throws ERR_INVALID_OPTION for unknown names and values out of range
  */
 export function checkOptions(options: CacheOptions): CheckedOptions {
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
-    throw regcacheError('ERR_INVALID_OPTION', 'options are an object');
-  }
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) refuse(name, `is unknown; there are ${[...KNOWN].join(', ')}`);
-  }
+  checkNames(options, KNOWN);
   const checked: CheckedOptions = { ...DEFAULTS, ...definedOnly(options) };
-  checkObject('monitor', checked.monitor);
-  checkObject('registrar', checked.registrar);
-  if (checked.witness !== undefined) checkObject('witness', checked.witness);
+  checkObject('monitor', checked.monitor, ['watch', 'unwatch', 'drain', 'close']);
+  if (!((checked.monitor.counter as unknown) instanceof Int32Array)) {
+    refuse('monitor', 'has no counter, an Int32Array of two words');
+  }
+  checkObject('registrar', checked.registrar, ['register', 'deregister', 'lkey', 'rkey']);
+  if (checked.witness !== undefined) checkObject('witness', checked.witness, ['frames']);
   checkLimits(checked);
   if (!(typeof checked.deregisterFor === 'number' && checked.deregisterFor >= 0))
-    refuse('deregisterFor', `is a number of milliseconds, not ${String(checked.deregisterFor)}`);
+    refuse('deregisterFor', `is a number of milliseconds, not ${inspect(checked.deregisterFor)}`);
   checkLimit('registerOffThreadFrom', checked.registerOffThreadFrom, 0);
   checkLimit('deregisterOffThreadFrom', checked.deregisterOffThreadFrom, 0);
   checkBoolean('keepRemote', checked.keepRemote);
   checkBoolean('merge', checked.merge);
   checkBoolean('eagerDrain', checked.eagerDrain);
   return checked;
+}
+
+/**
+ * Whether options are an object with no other names than these.
+ * @throws ERR_INVALID_OPTION
+ */
+export function checkNames(options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
+    throw regcacheError('ERR_INVALID_OPTION', `options are an object, not ${inspect(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) refuse(name, `is unknown; there are ${known.join(', ')}`);
+  }
 }
 
 /** @throws ERR_INVALID_OPTION */
@@ -126,17 +143,20 @@ function definedOnly(options: CacheOptions): CacheOptions {
   ) as unknown as CacheOptions;
 }
 
-function checkObject(name: string, value: unknown): void {
+function checkObject(name: string, value: unknown, methods: readonly string[]): void {
   if (typeof value !== 'object' || value === null) refuse(name, 'is missing');
+  for (const method of methods) {
+    if (typeof (value as Record<string, unknown>)[method] !== 'function') refuse(name, `has no ${method}()`);
+  }
 }
 
 function checkLimit(name: string, value: unknown, least: number): void {
   if (value === Infinity || (Number.isSafeInteger(value) && (value as number) >= least)) return;
-  refuse(name, `is a whole number from ${least} on, or Infinity, not ${String(value)}`);
+  refuse(name, `is a whole number from ${least} on, or Infinity, not ${inspect(value)}`);
 }
 
 function checkBoolean(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') refuse(name, `is true or false, not ${String(value)}`);
+  if (typeof value !== 'boolean') refuse(name, `is true or false, not ${inspect(value)}`);
 }
 
 function refuse(name: string, why: string): never {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { constants } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
+import { RegistrationCache } from '../../src/cache/cache.js';
 import { Access } from '../../src/access.js';
 import { type CacheEvents, CHANNELS } from '../../src/cache/events.js';
 import { Entry } from '../../src/cache/registration.js';
@@ -750,5 +751,35 @@ describe('cache: what is registered', () => {
       { from: PAGE_SIZE, registrations: 1, bytes: PAGE_SIZE },
       { from: 2 * PAGE_SIZE, registrations: 2, bytes: 5 * PAGE_SIZE },
     ]);
+  });
+});
+
+describe('cache: bad input', () => {
+  it('is refused with a code, and nobody is left with a rejection', async () => {
+    const { cache, assertNothingLeft } = modelled();
+    const invalid = { code: 'ERR_INVALID_OPTION' };
+    for (const options of [null, { signal: 'x' }, { signal: {} }, 5] as never[]) {
+      await assert.rejects(cache.acquireAsync(range(0, 1), Access.LOCAL_WRITE, options), invalid);
+      await assert.rejects(cache.end(options), invalid);
+      assert.throws(() => cache.invalidate(range(0, 1), options), invalid);
+    }
+    for (const limits of [undefined, null, 5, [], { maxPinnedByte: 5 }, { keepRemote: true }] as never[]) {
+      assert.throws(() => {
+        cache.setLimits(limits);
+      }, invalid);
+    }
+    for (const access of [2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 40]) {
+      assert.throws(() => cache.acquireUncached(range(0, 1), access), { code: 'ERR_INVALID_ACCESS' });
+      assert.throws(() => cache.acquireRange(at(0), 1, access), { code: 'ERR_INVALID_ACCESS' });
+    }
+    cache.close();
+    assertNothingLeft();
+  });
+
+  it('of a monitor or a registrar names what is missing', () => {
+    const { monitor, registrar } = modelled();
+    const make = (options: object) => () => new RegistrationCache(options as never);
+    assert.throws(make({ monitor: { watch() {} }, registrar }), /option monitor has no unwatch\(\)/);
+    assert.throws(make({ monitor, registrar: {} }), /option registrar has no register\(\)/);
   });
 });
