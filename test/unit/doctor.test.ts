@@ -33,6 +33,14 @@ describe('doctor, on a machine without the driver', function () {
     assert.deepEqual(finding(report, 'environment').facts!['set'], { RDMA_REGCACHE_DEVICE: NOWHERE });
   });
 
+  it('says what checking costs', () => {
+    const { report } = doctor({ RDMA_REGCACHE_DEVICE: NOWHERE, RDMA_REGCACHE_CHECKING: '1' });
+    const said = report.findings.filter(({ id }) => id === 'environment').at(-1)!;
+    // Who may not see page frames cannot make a cache.
+    assert.equal(said.status, process.getuid!() === 0 ? 'warning' : 'problem');
+    assert.equal(said.mend, 'unset RDMA_REGCACHE_CHECKING');
+  });
+
   it('finds something to say of everything, each with a status', () => {
     const { report } = doctor({ RDMA_REGCACHE_DEVICE: NOWHERE });
     assert.deepEqual(

@@ -1,4 +1,6 @@
 import { readEnvironment, unknownVariables, VARIABLES } from '../../../environment.js';
+import { RegcacheError } from '../../../errors.js';
+import { PagemapWitness } from '../../../memory/pagemap.js';
 import type { Finding } from '../finding.js';
 
 export function check(): Finding[] {
@@ -20,5 +22,17 @@ export function check(): Finding[] {
     settings.bypass === true
       ? [{ status: 'problem', text: 'nothing is cached', mend: `unset ${VARIABLES.bypass.name}` }]
       : [];
-  return [{ status: 'ok', text, facts }, ...off, ...slips];
+  const checking = settings.checking === true ? [tryChecking()] : [];
+  return [{ status: 'ok', text, facts }, ...off, ...checking, ...slips];
+}
+
+function tryChecking(): Finding {
+  const mend = `unset ${VARIABLES.checking.name}`;
+  try {
+    new PagemapWitness().close();
+    return { status: 'warning', text: 'every acquire compares page frames, which is slow', mend };
+  } catch (error) {
+    if (!(error instanceof RegcacheError)) throw error;
+    return { status: 'problem', text: `no cache can be made: ${error.reason}`, mend };
+  }
 }
