@@ -126,7 +126,8 @@ describe('monitor: ummunotify', () => {
     const before = mappings();
     for (let n = 0; n < 1000; n++) new UmmunotifyMonitor().close();
     collect();
-    assert.ok(mappings() < before + 10, `${mappings()} mappings, ${before} before`);
+    // 2000 more if they were kept; the heap of a large process has some that come and go.
+    assert.ok(mappings() < before + 200, `${mappings()} mappings, ${before} before`);
     assert.deepEqual(
       [...kept, open.counter, open.generations!].map((view) => view[0]),
       [0, 0, 0, 0],
