@@ -25,10 +25,7 @@ export class Slots {
   create(keeper: Keeper, start: number, end: number, access: number): Entry {
     const slot = this.#free.pop() ?? this.#entries.length;
     if (slot >= SLOTS) {
-      throw regcacheError(
-        'ERR_REGISTRATION_FAILED',
-        `there are ${SLOTS - 1} registrations: no cache holds more`,
-      );
+      throw regcacheError('ERR_REGISTRATION_FAILED', `there are ${SLOTS} registrations: no cache holds more`);
     }
     if (slot === this.words.length) this.#grow();
     const entry = new Entry(keeper, start, end, access, slot);

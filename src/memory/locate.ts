@@ -57,19 +57,6 @@ export function addressOf(memory: Memory): number {
   return location.address;
 }
 
-/** Whether {@link checkRange} has nothing to say against a range, if it ends within the address space. */
-export function isRange(address: number, length: number): boolean {
-  return (
-    address > 0 &&
-    address < ADDRESS_LIMIT &&
-    length > 0 &&
-    typeof address === 'number' &&
-    typeof length === 'number' &&
-    Math.floor(address) === address &&
-    Math.floor(length) === length
-  );
-}
-
 /**
  * Check a raw range of `length` bytes from `address` on.
  * @throws ERR_INVALID_ADDRESS, ERR_INVALID_LENGTH

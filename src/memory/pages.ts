@@ -1,7 +1,7 @@
 import { PAGE_SIZE } from '../system/libc.js';
 
 /** A multiplication is faster than a division or a remainder, and exact: the page size is a power of two. */
-export const PAGES_PER_BYTE = 1 / PAGE_SIZE;
+const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 
 /** Number of the page that holds the byte at `address`. */
 export const pageOf = (address: number): number => Math.floor(address * PAGES_PER_BYTE);
