@@ -37,8 +37,10 @@ const open = (kind: Kind): MemoryMonitor =>
 async function obey({ kind, activity, ending }: Orders, tell: () => void): Promise<void> {
   const monitor = open(kind);
   const memory = map(PAGES * PAGE_SIZE);
+  // One view for all rounds: koffi aborts the process when a thread is terminated while it makes one.
+  const bytes = bytesAt(memory, PAGES * PAGE_SIZE);
   const drop = (n: number): void => {
-    bytesAt(memory + n * PAGE_SIZE, PAGE_SIZE).fill(1);
+    bytes.fill(1, n * PAGE_SIZE, (n + 1) * PAGE_SIZE);
     madvise(memory + n * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
   };
   const sink = {
