@@ -134,6 +134,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     access: number,
     owner: Memory | undefined,
   ): Entry | Handle {
+    if (owner === undefined) checkRange(address, length);
     const found = this.#acquireFound(address, length, access, owner);
     if (found !== undefined) return found;
     if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
@@ -633,9 +634,9 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const registration = event === 'stale' ? entry : describe(entry);
     queueMicrotask(() => {
       channel.publish({ cache: this, registration, ...(reason === undefined ? {} : { reason }) });
-      if (event === 'retire') this.emit('retire', registration as RegistrationInfo, reason!);
+      if (event === 'retire') this.emit('retire', registration, reason!);
       else if (event === 'stale') this.emit('stale', entry);
-      else this.emit(event, registration as RegistrationInfo);
+      else this.emit(event, registration);
     });
   }
 
