@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { threadId } from 'node:worker_threads';
 import koffi from 'koffi';
 import { regcacheError } from '../errors.js';
+import { refuseOption, takeOptions } from '../options.js';
 
 /** The C code that some monitors need, as koffi has loaded it. */
 export type Helper = ReturnType<typeof koffi.load>;
@@ -30,6 +31,20 @@ export function loadHelper(defines: readonly string[] = []): Helper {
   const key = defines.join(' ');
   let helper = loaded.get(key);
   if (helper === undefined) loaded.set(key, (helper = prebuilt(defines) ?? compiled(defines)));
+  return helper;
+}
+
+export interface HelperOptions {
+  /** @internal Another build of the C helper, for tests: one that {@link loadHelper} has loaded. */
+  helper?: Helper;
+}
+
+/** The helper to use. @throws ERR_INVALID_OPTION, and what {@link loadHelper} throws */
+export function helperOf(options: HelperOptions): Helper {
+  const { helper } = takeOptions(options, ['helper']);
+  if (helper === undefined) return loadHelper();
+  // Its functions are called with whatever addresses it takes for its own.
+  if (![...loaded.values()].includes(helper)) refuseOption('helper', 'is none that was loaded here');
   return helper;
 }
 
