@@ -326,6 +326,9 @@ function cannotOpen(path: string, error: number): RegcacheError {
       return regcacheError('ERR_NO_MONITOR', `there is no ${path}`, {
         ...details,
         advice:
+          (path === DEVICE_PATH
+            ? ''
+            : `the device is ${DEVICE_PATH} unless RDMA_REGCACHE_DEVICE names another: unset it, or `) +
           'load the kernel module (sudo modprobe ummunotify), or build and install it ' +
           '(npx rdma-regcache module install)',
       });
