@@ -434,10 +434,8 @@ function atomic(
   rkey: number,
   flags: number,
 ): Begun {
-  checkAddress(remoteAddress);
-  checkUint32('rkey', rkey);
-  const begun = begin(requests, opcode, id, address, 8, lkey, flags);
-  begun.list.put64(begun.at + REMOTE_ADDRESS, remoteAddress);
+  // The address is in the same place; where other requests have the rkey, an atomic one has its operand, written later.
+  const begun = remote(requests, opcode, id, address, 8, lkey, remoteAddress, rkey, flags);
   begun.list.words[begun.at + ATOMIC_RKEY] = rkey;
   return begun;
 }

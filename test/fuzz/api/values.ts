@@ -128,7 +128,8 @@ export const STRANGE: Readonly<Record<string, () => unknown>> = {
   'error of another realm': () => elsewhere('new TypeError("elsewhere")'),
   'aborted signal': () => AbortSignal.abort(),
   'signal aborted for no reason': () => AbortSignal.abort(new OfTheCaller()),
-  'prototype of a signal': () => Object.create(AbortSignal.prototype as object) as object,
+  'prototype of a signal': () =>
+    Object.create(Object.getPrototypeOf(AbortSignal.abort()) as object) as object,
   'proxy of a signal': () => new Proxy(AbortSignal.timeout(1000), {}),
 };
 
