@@ -122,14 +122,13 @@ export const STRANGE: Readonly<Record<string, () => unknown>> = {
       Object.defineProperty(view, name, changing(2 ** 40, NaN, 'x', -1));
     return view;
   },
-  'prototype of a view': () => Object.create(Reflect.getPrototypeOf(AbortSignal.abort())) as object,
+  'prototype of a view': () => Object.create(Buffer.prototype) as object,
   'view of another realm': () => elsewhere('new Uint8Array(64)'),
   'buffer of another realm': () => elsewhere('new ArrayBuffer(64)'),
   'error of another realm': () => elsewhere('new TypeError("elsewhere")'),
   'aborted signal': () => AbortSignal.abort(),
   'signal aborted for no reason': () => AbortSignal.abort(new OfTheCaller()),
-  'prototype of a signal': () =>
-    Object.create(Object.getPrototypeOf(AbortSignal.abort()) as object) as object,
+  'prototype of a signal': () => Object.create(Reflect.getPrototypeOf(AbortSignal.abort())) as object,
   'proxy of a signal': () => new Proxy(AbortSignal.timeout(1000), {}),
 };
 
