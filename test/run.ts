@@ -39,14 +39,27 @@ interface TestOptions {
   readonly grep: string | undefined;
 }
 
+const USAGE = `Usage: npm test -- [OPTIONS]
+
+  --only PART,...       of ${PARTS.join(', ')} (default: ${USUAL.join(', ')})
+  --kernel 6.1|6.12     of the virtual machine
+  --grep PATTERN        tests whose name matches
+  --help                show this
+`;
+
 function parseOptions(): TestOptions {
   const { values } = parseArgs({
     options: {
+      help: { type: 'boolean' },
       only: { type: 'string', multiple: true },
       kernel: { type: 'string' },
       grep: { type: 'string' },
     },
   });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   const only = values.only?.flatMap((list) => list.split(','));
   const unknown = only?.find((name) => !(PARTS as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`--only takes ${PARTS.join(', ')}, not '${unknown}'`);

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Access } from '../access.js';
 import { ADDRESS_LIMIT, locate, type Location, type Memory } from '../memory/locate.js';
-import type { MemoryMonitor } from '../monitor/monitor.js';
+import type { LiveViews } from '../monitor/live-views.js';
 import { PAGE_SIZE } from '../system/libc.js';
 import type { Coverage } from './coverage.js';
 import type { CacheEvents } from './events.js';
@@ -184,7 +184,7 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
   ): Registration;
 
   /** Serve hits here as long as the monitor's counter has this value, in halves, or the word of an entry has not moved. */
-  protected serveHits({ counter, generations }: MemoryMonitor, low: number, high: number): void {
+  protected serveHits({ counter, generations }: LiveViews, low: number, high: number): void {
     this.#counter = counter;
     this.#generations = generations;
     this.#drainedLow = low;
