@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import type { Case, Cell, Monitor } from './cell.js';
+import { UCX_SETTINGS } from './ucx.js';
 
 /** No cell takes this long on an emulated processor; ms. */
 const LIMIT = 30_000;
@@ -36,6 +37,7 @@ function tryUntilItEnds(
     // The bytes that a trial prints are none of the result's.
     const child = fork(new URL('./trial.js', import.meta.url), [monitor, JSON.stringify(cases)], {
       stdio: ['ignore', 2, 2, 'ipc'],
+      env: monitor === 'ucx' ? { ...process.env, ...UCX_SETTINGS } : process.env,
     });
     let hangs = false;
     const timer = setTimeout(() => {
