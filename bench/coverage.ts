@@ -69,7 +69,8 @@ const result: Result = {
 // A part of the matrix must not take the place of the whole.
 const whole = [options.only, options.by, options.monitor].every((part) => part === undefined);
 const path = whole ? save(result) : undefined;
-if (path !== undefined) writeFileSync(path.replace(/json$/, 'svg'), svg(rows));
+if (path !== undefined)
+  writeFileSync(path.replace(/json$/, 'svg'), svg(rows, `Linux ${result.kernel}, ${result.where}`));
 console.log(options.json ? JSON.stringify(result) : render(path));
 for (const { change, actor, monitor, cell, pfn, errno } of failures(rows)) {
   process.stderr.write(`${monitor}, ${change} by ${actor}: ${cell}, page frames ${pfn} ${errno}\n`);
