@@ -4,7 +4,7 @@ import type { Row } from './matrix.js';
 
 const [MARGIN, NAMES, WIDTH, HEIGHT, GAP] = [24, 250, 104, 20, 3];
 /** Title, legend and the names of the columns. */
-const TOP = 180;
+const TOP = 194;
 /** What the title and the legend take. */
 const LEAST_WIDTH = 920;
 const HEADING = 34;
@@ -106,15 +106,11 @@ function legend(rows: readonly Row[]): string {
     x += room;
   }
   const actors = ACTORS.map((actor, n) => `${INITIALS[n]} ${actor}`).join(', ');
-  parts.push(
-    text(
-      MARGIN,
-      y + 20,
-      `A box is divided where it matters who made the change: ${actors}. raw: past libc. ` +
-        'tried: registered pages may stay.',
-      'class="quiet"',
-    ),
-  );
+  const notes = [
+    `A box is divided where it matters who made the change: ${actors}.`,
+    'raw: by a system call past libc. tried: pages that are registered may stay where they are.',
+  ];
+  notes.forEach((note, n) => parts.push(text(MARGIN, y + 20 + 15 * n, note, 'class="quiet"')));
   return parts.join('\n');
 }
 

@@ -1,5 +1,5 @@
 /**
- * A process that tries changes under one monitor, one after the other, and sends its parent a message for each.
+ * A process that tries changes under one monitor, one after the other. It sends its parent 'ready', and the cell of each.
  * Arguments: the monitor, and the cases in JSON.
  */
 import { RegcacheError } from 'rdma-regcache';
@@ -22,6 +22,7 @@ const witness = process.getuid?.() === 0 ? new PagemapWitness() : undefined;
 const outside = new OutsideProcess();
 const worker = new ChangingWorker();
 await worker.ready();
+process.send!('ready');
 
 for (const one of JSON.parse(cases) as Case[]) {
   const outcome = await tryOut(one).catch((error: unknown) => {
