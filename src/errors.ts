@@ -97,7 +97,7 @@ export class RegcacheError extends Error {
     return this.#advice;
   }
 
-  /** The same, said of something that it was part of. */
+  /** @internal The same, said of something that it was part of. */
   within(what: string): RegcacheError {
     const { errno, syscall, path, advice } = this;
     return new RegcacheError(this.code, `${what}: ${this.#reason}`, {

@@ -53,6 +53,7 @@ const INTERNAL = new Set([
     'unmark',
     'marked',
     'reaches',
+    'within',
     'setKeys',
     'start',
     'watches',
