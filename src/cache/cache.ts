@@ -398,13 +398,41 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const entry = this.#watch(start, end, access);
     try {
       const before = performance.now();
-      const region = this.#untilRoom(() => this.#registrar.register(start, end - start, access));
-      this.#registered(entry, region, before);
+      this.#registered(entry, this.#tryToPin(start, end - start, access), before);
     } catch (error) {
       this.#doom(entry, true);
       throw refusal(error, start, end, this.#statistics);
     }
     return entry;
+  }
+
+  // Try; as long as it fails for want of something that idle registrations hold, give one up and try again. Twice, and
+  // not once for any attempt, as each miss would make a function for that.
+
+  #tryToPin(start: number, length: number, access: number): unknown {
+    for (;;) {
+      try {
+        return this.#registrar.register(start, length, access);
+      } catch (error) {
+        if (!this.#hasMadeRoom(error)) throw error;
+      }
+    }
+  }
+
+  #tryToWatch(entry: Entry, start: number, end: number): boolean {
+    const { monitor, slots } = this.#shared;
+    for (;;) {
+      try {
+        return monitor.watch(start, end, slots.cookieOf(entry), entry.slot);
+      } catch (error) {
+        if (!this.#hasMadeRoom(error)) throw error;
+      }
+    }
+  }
+
+  #hasMadeRoom(error: unknown): boolean {
+    this.#statistics.registrationFailures++;
+    return frees(error) && this.#giveUpOne(true);
   }
 
   #registered(entry: Entry, region: unknown, since: number): void {
@@ -425,27 +453,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     slots.words[entry.slot] = generationOf(viewsOf(monitor).generations, entry.slot);
     try {
       // What nobody watches is right for the acquire that it is made for, and for no later one.
-      const watched = this.#untilRoom(() =>
-        monitor.watch(pageFloor(start), pageCeil(end), slots.cookieOf(entry), entry.slot),
-      );
+      const watched = this.#tryToWatch(entry, pageFloor(start), pageCeil(end));
       entry.flags |= watched ? WATCHED : UNCACHED | NOT_KEPT;
     } catch (error) {
       this.#doom(entry, true);
       throw refusal(error, start, end, this.#statistics);
     }
     return entry;
-  }
-
-  /** Try; as long as it fails for want of something that idle registrations hold, give one up and try again. */
-  #untilRoom<T>(attempt: () => T): T {
-    for (;;) {
-      try {
-        return attempt();
-      } catch (error) {
-        this.#statistics.registrationFailures++;
-        if (!frees(error) || !this.#giveUpOne(true)) throw error;
-      }
-    }
   }
 
   #insert(entry: Entry): void {
