@@ -94,12 +94,13 @@ class Owners {
  * hit needs comes first, and numbers too large for a small integer, which are objects of their own, are few.
  */
 export class Entry implements Registration {
+  // In the order in which a hit by typed array needs them: with each further word another cache line is more likely.
   #state = 0;
-  /** The low 32 bits of the number of the page after its last: a small integer, unlike an address. */
-  readonly endPage: number;
   readonly keeper: Keeper;
   /** Keeps the memory from being collected, and so unmapped, while the registration is in use. */
   #owner: Memory | Owners | undefined = undefined;
+  /** The low 32 bits of the number of the page after its last: a small integer, unlike an address. */
+  readonly endPage: number;
   #flags = 0;
   #lkey = 0;
   #rkey = 0;
