@@ -123,8 +123,14 @@ export function giveBack(collect: () => void): void {
   trim(0);
 }
 
-/** So many that none of those that use them goes without; for root only. */
+/**
+ * So many that none of those that use them goes without; for root only.
+ * @throws when the kernel has not that many
+ */
 export function provideHugePages(): void {
   const setting = '/proc/sys/vm/nr_hugepages';
-  if (Number(readFileSync(setting, 'latin1')) < HUGE_PAGES) writeFileSync(setting, String(HUGE_PAGES));
+  const there = (): number => Number(readFileSync(setting, 'latin1'));
+  // A signal ends the kernel's search before it has all (a profiler's, say).
+  for (let tries = 0; there() < HUGE_PAGES && tries < 10; tries++) writeFileSync(setting, String(HUGE_PAGES));
+  if (there() < HUGE_PAGES) throw new Error(`there are ${there()} huge pages, ${HUGE_PAGES} are needed`);
 }

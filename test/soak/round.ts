@@ -49,6 +49,7 @@ export async function runRound(
 
   const work = async (): Promise<Round> => {
     await Promise.all(workers.map(answer));
+    watchdog.start();
     const start = performance.now();
     pace = setInterval(() => {
       progress((performance.now() - start) / 1000, words);
@@ -106,18 +107,24 @@ export function sums<Name extends string>(
 /** Notices threads that get nothing done any more. */
 class Watchdog {
   readonly hang: Promise<never>;
+  readonly #words: Int32Array;
+  #reject!: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(words: Int32Array) {
-    let before = words.slice(BEATS);
-    this.hang = new Promise((_, reject) => {
-      this.#timer = setInterval(() => {
-        const now = words.slice(BEATS);
-        const silent = now.findIndex((beats, thread) => beats === before[thread]);
-        before = now;
-        if (silent !== -1) reject(new Error(`thread ${silent} got nothing done for ${SILENCE} s`));
-      }, SILENCE * 1000);
-    });
+    this.#words = words;
+    this.hang = new Promise((_, reject) => (this.#reject = reject));
+  }
+
+  /** Once all threads are ready: to load what they need may take them longer than they may be silent. */
+  start(): void {
+    let before = this.#words.slice(BEATS);
+    this.#timer = setInterval(() => {
+      const now = this.#words.slice(BEATS);
+      const silent = now.findIndex((beats, thread) => beats === before[thread]);
+      before = now;
+      if (silent !== -1) this.#reject(new Error(`thread ${silent} got nothing done for ${SILENCE} s`));
+    }, SILENCE * 1000);
   }
 
   stop(): void {
