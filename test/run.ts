@@ -2,6 +2,7 @@
 // virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
 // Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
+import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
 import { prepareVm } from '../native/vm/run-in-vm.js';
@@ -18,6 +19,9 @@ type Part = (typeof PARTS)[number];
 /** Those that need neither a device nor the virtual machine. */
 const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
 
+/** Those with pages that move between nodes. */
+const ON_NODES: ReadonlySet<Part> = new Set(['numa', 'coverage']);
+
 /** Seconds that a part may take in the virtual machine: several times what it does take, as others may be at work, too. */
 const LIMIT = 1800;
 
@@ -30,7 +34,7 @@ const TITLES: Record<Part, string> = {
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
-  coverage: 'coverage: what a receiver gets, whatever changed the mapping (a minute)',
+  coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
 };
 
 interface TestOptions {
@@ -39,14 +43,27 @@ interface TestOptions {
   readonly grep: string | undefined;
 }
 
+const USAGE = `Usage: npm test -- [OPTIONS]
+
+  --only PART,...       of ${PARTS.join(', ')} (default: ${USUAL.join(', ')})
+  --kernel 6.1|6.12     of the virtual machine
+  --grep PATTERN        tests whose name matches
+  --help                show this
+`;
+
 function parseOptions(): TestOptions {
   const { values } = parseArgs({
     options: {
+      help: { type: 'boolean' },
       only: { type: 'string', multiple: true },
       kernel: { type: 'string' },
       grep: { type: 'string' },
     },
   });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   const only = values.only?.flatMap((list) => list.split(','));
   const unknown = only?.find((name) => !(PARTS as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`--only takes ${PARTS.join(', ')}, not '${unknown}'`);
@@ -74,7 +91,13 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'client':
     case 'coverage':
     case 'numa': {
-      const options = { ...defaultOptions(kernel), limit: LIMIT, ...(part === 'numa' ? { nodes: 2 } : {}) };
+      const options = {
+        ...defaultOptions(kernel),
+        limit: LIMIT,
+        ...(ON_NODES.has(part) ? { nodes: 2 } : {}),
+      };
+      // Once here, and not each time in an emulated machine.
+      if (part === 'coverage') provideLibrary('elsewhere');
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);
       return ran.map(mustHaveDevice);
     }
