@@ -9,6 +9,7 @@ import { Random } from './random.js';
 const FORK = 'fork, which lives on for a while';
 const EXEC = 'exec in a child';
 const COMPACT = 'compaction';
+const AROUND_ALL = [FORK, EXEC, FORK, COMPACT];
 
 /** All that a thread that changes places may do. */
 export const ALL_CHANGES: readonly string[] = [...CHANGE_NAMES, FORK, EXEC, COMPACT];
@@ -19,20 +20,21 @@ export function changeUntilStopped({ thread, seed, places: shared, words }: Orde
   const random = new Random(seed, thread);
   const never = new Int32Array(new SharedArrayBuffer(4));
   const made: Record<string, number> = {};
+  let around = 0;
   let child: number | undefined;
   const endChild = (): void => {
     if (child !== undefined) endFork(child);
     child = undefined;
   };
   while (Atomics.load(words, STOP) === 0) {
-    const name = random.chance(0.005) ? aroundAll() : changeOne();
+    const name = random.chance(0.01) ? aroundAll() : changeOne();
     if (name !== undefined) {
       made[name] = (made[name] ?? 0) + 1;
       Atomics.add(words, CHANGES, 1);
     }
     Atomics.add(words, BEATS + thread, 1);
-    // Longer than a change takes, so that there is always somebody else who does something.
-    Atomics.wait(never, 0, 0, random.below(6));
+    // Longer than a change takes: the threads that transfer are to get somewhere, and to find some places unchanged.
+    Atomics.wait(never, 0, 0, random.below(40));
   }
   endChild();
   return made;
@@ -42,9 +44,9 @@ export function changeUntilStopped({ thread, seed, places: shared, words }: Orde
     return changeLocked(places, n, random)?.name;
   }
 
-  /** What changes no place by itself. */
+  /** What changes no place by itself. In turn, since they are so rare that chance could leave one out. */
   function aroundAll(): string {
-    const name = random.pick([FORK, FORK, EXEC, COMPACT]);
+    const name = AROUND_ALL[around++ % AROUND_ALL.length];
     if (name === FORK) {
       endChild();
       child = forkIdle();

@@ -120,6 +120,11 @@ export class Transferring {
       if (from === undefined || to === undefined || (from.buffer !== undefined && to.buffer !== undefined))
         return;
       await this.#transferBetween(from, to);
+      // The same again, for the caches to find, or not to find where one has changed meanwhile.
+      while (this.#random.chance(0.5)) {
+        if (this.#random.chance(0.3)) this.#random.pick([from, to]).change?.();
+        await this.#transferBetween(from, to);
+      }
     } finally {
       from?.unlock();
       to?.unlock();
