@@ -9,7 +9,7 @@ import { Random } from './random.js';
 const FORK = 'fork, which lives on for a while';
 const EXEC = 'exec in a child';
 const COMPACT = 'compaction';
-const AROUND_ALL = [FORK, EXEC, FORK, COMPACT];
+const AROUND_ALL = [FORK, EXEC, COMPACT];
 
 /** All that a thread that changes places may do. */
 export const ALL_CHANGES: readonly string[] = [...CHANGE_NAMES, FORK, EXEC, COMPACT];
@@ -27,7 +27,7 @@ export function changeUntilStopped({ thread, seed, places: shared, words }: Orde
     child = undefined;
   };
   while (Atomics.load(words, STOP) === 0) {
-    const name = random.chance(0.01) ? aroundAll() : changeOne();
+    const name = random.chance(0.02) ? aroundAll() : changeOne();
     if (name !== undefined) {
       made[name] = (made[name] ?? 0) + 1;
       Atomics.add(words, CHANGES, 1);

@@ -24,6 +24,8 @@ function outcomeOf({ name, ok, needs }: Check): Outcome {
   return needs === undefined ? passed(`soak: ${name}`) : skipped(`soak: ${name}`, needs);
 }
 
+// Known also when the rest fails: what a cache leaks keeps its protection domain from closing.
+const checks: Check[] = [];
 say(`soak: ${seconds} s, seed ${seed}`);
 try {
   provideHugePages();
@@ -35,7 +37,6 @@ try {
   );
   giveBack(collect);
   const before = held();
-  const checks: Check[] = [];
   const round = await runRound(
     seconds,
     seed,
@@ -63,7 +64,8 @@ try {
   process.exitCode = report.ok ? 0 : 1;
 } catch (error) {
   say(`soak, seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`);
-  if (!json) process.stdout.write(summary([failed('soak: the run itself')]));
+  for (const { name, ok, seen } of checks) if (!ok) say(`FAILED  ${name}: ${seen}`);
+  if (!json) process.stdout.write(summary([...checks.map(outcomeOf), failed('soak: the run itself')]));
   // Threads may still be at work.
   process.exit(1);
 }
