@@ -1,16 +1,16 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
 // virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
+// Usage: npm test -- [--only lint|unit|hooks|system|survival|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
-import { prepareVm } from '../native/vm/run-in-vm.js';
+import { prepareVm, type VmOptions } from '../native/vm/run-in-vm.js';
 import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
 import { runMocha } from './driver/mocha-suite.js';
 import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
 import { runStaticChecks } from './driver/static-checks.js';
 
-const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
+const USUAL = ['lint', 'unit', 'hooks', 'system', 'survival', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
 const PARTS = [...USUAL, 'client', 'numa', 'coverage'] as const;
 type Part = (typeof PARTS)[number];
@@ -21,12 +21,20 @@ const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
 /** Seconds that a part may take in the virtual machine: several times what it does take, as others may be at work, too. */
 const LIMIT = 1800;
 
+/** What is special about the virtual machine of a part. */
+const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
+  numa: { nodes: 2 },
+  // So that the driver's objects can be counted.
+  survival: { kernelArguments: ['slab_nomerge'] },
+};
+
 const TITLES: Record<Part, string> = {
   lint: 'lint: types, eslint, prettier (half a minute)',
   unit: 'unit: what runs anywhere',
   hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
   system:
     'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
+  survival: 'survival: kills, refusals, a device that goes, users who do not trust each other (boots again)',
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
@@ -71,10 +79,11 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'hooks':
       return runMocha(part, runHere, grep);
     case 'system':
+    case 'survival':
     case 'client':
     case 'coverage':
     case 'numa': {
-      const options = { ...defaultOptions(kernel), limit: LIMIT, ...(part === 'numa' ? { nodes: 2 } : {}) };
+      const options = { ...defaultOptions(kernel), limit: LIMIT, ...SPECIAL[part] };
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);
       return ran.map(mustHaveDevice);
     }
