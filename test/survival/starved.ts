@@ -88,7 +88,7 @@ function starve(what: Scarce): Starved {
     }
     assert.deepEqual({ files: openFiles(), pinned: pinned() }, atFirst, `with room for ${room}`);
     if (refused === undefined) return { refusals, enough: room };
-    assert.ok(refused instanceof RegcacheError);
+    assert.ok(refused instanceof RegcacheError, `with room for ${room}: ${(refused as Error).stack!}`);
     assert.ok(refused.message.length > refused.code.length + 2);
     refusals.push({ code: refused.code, syscall: refused.syscall });
     // It works when there is room.
