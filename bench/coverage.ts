@@ -7,6 +7,8 @@ import { parseArgs } from 'node:util';
 import { loadHelper } from '../src/monitor/helper.js';
 import { type Case, type Monitor, MONITORS } from './coverage/cell.js';
 import { ACTORS, actorsOf, CHANGES } from './coverage/changes.js';
+import { provideLibrary } from './coverage/libraries.js';
+import { prepareMachine } from './coverage/machine.js';
 import { failures, matrix, type Row, textOf } from './coverage/matrix.js';
 import { svg } from './coverage/svg.js';
 import { tryCases } from './coverage/try-cases.js';
@@ -39,8 +41,15 @@ if (cases.length === 0 || monitors.length !== (options.monitor?.length ?? MONITO
 
 // Compiled when there is none yet; that takes longer than a cell may.
 if (monitors.some((name) => name === 'userfaultfd' || name === 'malloc-hooks')) loadHelper();
+provideLibrary('elsewhere');
+if (monitors.includes('ucx')) provideLibrary('ucx');
 const rows: Row[] = [];
-for (const monitor of monitors) rows.push(...(await column(monitor)));
+const putBack = prepareMachine();
+try {
+  for (const monitor of monitors) rows.push(...(await column(monitor)));
+} finally {
+  putBack();
+}
 
 const result: Result = {
   ...here(),
@@ -60,7 +69,8 @@ const result: Result = {
 // A part of the matrix must not take the place of the whole.
 const whole = [options.only, options.by, options.monitor].every((part) => part === undefined);
 const path = whole ? save(result) : undefined;
-if (path !== undefined) writeFileSync(path.replace(/json$/, 'svg'), svg(rows));
+if (path !== undefined)
+  writeFileSync(path.replace(/json$/, 'svg'), svg(rows, `Linux ${result.kernel}, ${result.where}`));
 console.log(options.json ? JSON.stringify(result) : render(path));
 for (const { change, actor, monitor, cell, pfn, errno } of failures(rows)) {
   process.stderr.write(`${monitor}, ${change} by ${actor}: ${cell}, page frames ${pfn} ${errno}\n`);

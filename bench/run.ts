@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { endWithCaller } from '../native/vm/ending.js';
 import { reportFailure } from '../native/vm/errors.js';
 import { defaultOptions } from '../native/vm/options.js';
+import { provideLibrary } from './coverage/libraries.js';
 import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
 
 type Run = (argv: readonly string[]) => Promise<number>;
@@ -18,11 +19,18 @@ const besideUcx =
     return status === 0 ? run(argv) : status;
   };
 
+/** Pages can move between its nodes; and what is compiled here need not be compiled there. */
+const onTwoNodes: Run = (argv) => {
+  provideLibrary('elsewhere');
+  provideLibrary('ucx');
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800, nodes: 2 });
+};
+
 /** The benchmarks, by name, and where they run; each is a program of its own. */
 const BENCHES: ReadonlyMap<string, Run> = new Map([
   ['kernel', withDevice],
   ['off-thread', withDevice],
-  ['coverage', besideUcx(withDevice)],
+  ['coverage', besideUcx(onTwoNodes)],
   ['hit', besideUcx(runHere)],
   ['hit-proof', besideUcx(runHere)],
 ]);

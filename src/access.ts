@@ -1,4 +1,4 @@
-import { regcacheError } from './errors.js';
+import { regcacheError, shown } from './errors.js';
 
 /** What a memory region may be used for, as bits (ibv_reg_mr(3)); local reading is always allowed. */
 export const Access = {
@@ -39,7 +39,7 @@ const KNOWN = Object.values(Access).reduce((all, bit) => all | bit, 0) | OPTIONA
 export function checkAccess(access: number): void {
   // More than 31 bits would be cut off by the operators.
   if (!Number.isInteger(access) || access < 0 || access > 0x7fff_ffff || (access & ~KNOWN) !== 0) {
-    throw regcacheError('ERR_INVALID_ACCESS', `${access} is not a combination of Access bits`);
+    throw regcacheError('ERR_INVALID_ACCESS', `${shown(access)} is not a combination of Access bits`);
   }
   const remoteWriter = access & (Access.REMOTE_WRITE | Access.REMOTE_ATOMIC);
   if (remoteWriter !== 0 && (access & Access.LOCAL_WRITE) === 0) {

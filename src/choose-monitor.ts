@@ -1,6 +1,5 @@
-import { inspect } from 'node:util';
 import { type Settings, VARIABLES } from './environment.js';
-import { regcacheError, RegcacheError } from './errors.js';
+import { regcacheError, RegcacheError, shown } from './errors.js';
 import { MONITOR_NAMES, type MonitorName } from './monitor/choice.js';
 import { choiceOf, type MonitorSettings, openMonitor } from './monitor/choose.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
@@ -22,7 +21,7 @@ export function chooseMonitor(
   if (asked !== undefined && !MONITOR_NAMES.includes(asked)) {
     throw regcacheError(
       'ERR_INVALID_OPTION',
-      `option monitor is one of ${MONITOR_NAMES.join(', ')}, or a monitor, not ${inspect(asked)}`,
+      `option monitor is one of ${MONITOR_NAMES.join(', ')}, or a monitor, not ${shown(asked)}`,
     );
   }
   const how = monitorSettings(context, settings);

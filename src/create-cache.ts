@@ -1,9 +1,9 @@
-import { inspect } from 'node:util';
 import { RegistrationCache } from './cache/cache.js';
-import { type CacheLimits, checkNames, LIMITS } from './cache/options.js';
+import { type CacheLimits, LIMITS } from './cache/options.js';
 import { chooseMonitor, warnOfNone } from './choose-monitor.js';
 import { readEnvironment, type Settings, warnOfSlips } from './environment.js';
 import { regcacheError } from './errors.js';
+import { checkBoolean, takeOptions } from './options.js';
 import { PagemapWitness } from './memory/pagemap.js';
 import type { MonitorName } from './monitor/choice.js';
 import { choiceOf } from './monitor/choose.js';
@@ -41,12 +41,10 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
     );
   }
   if (pd.closed) throw regcacheError('ERR_CLOSED', 'the protection domain was closed');
-  checkNames(options, NAMES);
+  const taken = takeOptions(options, NAMES);
   const settings = readEnvironment();
-  const { monitor: wanted, checking = settings.checking ?? false, ...limits } = options;
-  if (typeof checking !== 'boolean') {
-    throw regcacheError('ERR_INVALID_OPTION', `option checking is true or false, not ${inspect(checking)}`);
-  }
+  const { monitor: wanted, checking = settings.checking ?? false, ...limits } = taken;
+  checkBoolean('checking', checking);
   const witness = checking ? { witness: new PagemapWitness() } : {};
   let opened: MemoryMonitor | undefined;
   try {
@@ -73,7 +71,7 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
 const NAMES = ['monitor', 'checking', ...LIMITS];
 
 const isGiven = (wanted: CreateCacheOptions['monitor']): wanted is MemoryMonitor =>
-  typeof (wanted as MemoryMonitor | null | undefined)?.watch === 'function';
+  typeof wanted === 'object' && (wanted as object | null) !== null;
 
 /** What the operator limits and the program does not. */
 function limitsOf(settings: Settings, limits: CacheLimits): CacheLimits {

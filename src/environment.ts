@@ -86,6 +86,18 @@ export function readEnvironment(env: NodeJS.ProcessEnv = process.env): Settings 
   return Object.fromEntries(set);
 }
 
+/**
+ * What one variable sets, whatever is wrong with the others.
+ * @throws ERR_INVALID_OPTION that names it
+ */
+export function readVariable<Name extends keyof Settings>(
+  what: Name,
+  env: NodeJS.ProcessEnv = process.env,
+): Settings[Name] | undefined {
+  const text = env[VARIABLES[what].name];
+  return isSet(text) ? (valueOf(VARIABLES[what], text!) as Settings[Name]) : undefined;
+}
+
 /** Names with our prefix that nobody reads. */
 export function unknownVariables(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(variableNames());

@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
+import { getSystemErrorMap, inspect } from 'node:util';
 
 /**
  * Every code an error of this package can carry in `code`, with what it means. Failures of a system or library
@@ -97,7 +97,7 @@ export class RegcacheError extends Error {
     return this.#advice;
   }
 
-  /** The same, said of something that it was part of. */
+  /** @internal The same, said of something that it was part of. */
   within(what: string): RegcacheError {
     const { errno, syscall, path, advice } = this;
     return new RegcacheError(this.code, `${what}: ${this.#reason}`, {
@@ -142,4 +142,15 @@ export function describeErrno(errno: number): { name: string; text: string } {
   if (entry) return { name: entry[0], text: entry[1] };
   const name = Object.entries(constants.errno).find(([, value]) => value === errno)?.[0];
   return { name: name ?? `ERRNO_${errno}`, text: `error ${errno}` };
+}
+
+/** Characters of a value in a message. */
+const SHOWN = 80;
+
+/** A value that was refused, for a message. Of an object only what it is: to look into one may run code, which may throw. */
+export function shown(value: unknown): string {
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = inspect(typeof value === 'string' ? value.slice(0, SHOWN) : value);
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
 }

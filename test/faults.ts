@@ -51,6 +51,17 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
+const USAGE = `Usage: npm run test:faults
+
+Loads the driver with each fault of the original design put back, one after the other in virtual machines, and expects
+the tests that are there for it to fail. Takes no options but --help.
+`;
+const args = process.argv.slice(2);
+if (args.length !== 0) {
+  const asked = args.length === 1 && args[0] === '--help';
+  (asked ? process.stdout : process.stderr).write(USAGE);
+  process.exit(asked ? 0 : 2);
+}
 endWithCaller();
 const folder = mkdtempSync(join(tmpdir(), 'regcache-faults-'));
 // Writable for the guest, too.

@@ -11,12 +11,26 @@ import { assertWhateverHappens } from './model/cache-commands.js';
 const BATCH = 500;
 
 const { values } = parseArgs({
-  options: { sequences: { type: 'string', default: '10000' }, seed: { type: 'string' } },
+  options: {
+    sequences: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+    help: { type: 'boolean' },
+  },
 });
+const USAGE = `Usage: npm run test:long -- [OPTIONS]
+
+  --sequences N         of commands (default 10000)
+  --seed N              repeats a run; otherwise it is random, and printed
+  --help                show this
+`;
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const sequences = Number(values.sequences);
 const seed = Number(values.seed ?? Date.now() % 2 ** 31);
 if (!Number.isSafeInteger(sequences) || sequences < 1 || !Number.isSafeInteger(seed)) {
-  process.stderr.write('npm run test:long -- [--sequences N] [--seed N], both whole numbers\n');
+  process.stderr.write(`both are whole numbers\n\n${USAGE}`);
   process.exit(2);
 }
 

@@ -1,7 +1,8 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
-// virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|survival|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
+// virtual machine's runner; kills and limits, the driver's C clients and the tests on two NUMA nodes when asked for.
+// Usage: npm test -- [--only lint|unit|hooks|system|vm|survival|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
+import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
 import { prepareVm, type VmOptions } from '../native/vm/run-in-vm.js';
@@ -10,9 +11,9 @@ import { runMocha } from './driver/mocha-suite.js';
 import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
 import { runStaticChecks } from './driver/static-checks.js';
 
-const USUAL = ['lint', 'unit', 'hooks', 'system', 'survival', 'vm'] as const;
+const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
-const PARTS = [...USUAL, 'client', 'numa', 'coverage'] as const;
+const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
@@ -23,7 +24,9 @@ const LIMIT = 1800;
 
 /** What is special about the virtual machine of a part. */
 const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
+  // Pages move between nodes.
   numa: { nodes: 2 },
+  coverage: { nodes: 2 },
   // So that the driver's objects can be counted.
   survival: { kernelArguments: ['slab_nomerge'] },
 };
@@ -34,11 +37,11 @@ const TITLES: Record<Part, string> = {
   hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
   system:
     'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
-  survival: 'survival: kills, refusals, a device that goes, users who do not trust each other (boots again)',
+  survival: 'survival: kills, refusals, a device that goes, users who do not trust each other (four minutes)',
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
-  coverage: 'coverage: what a receiver gets, whatever changed the mapping (a minute)',
+  coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
 };
 
 interface TestOptions {
@@ -47,14 +50,27 @@ interface TestOptions {
   readonly grep: string | undefined;
 }
 
+const USAGE = `Usage: npm test -- [OPTIONS]
+
+  --only PART,...       of ${PARTS.join(', ')} (default: ${USUAL.join(', ')})
+  --kernel 6.1|6.12     of the virtual machine
+  --grep PATTERN        tests whose name matches
+  --help                show this
+`;
+
 function parseOptions(): TestOptions {
   const { values } = parseArgs({
     options: {
+      help: { type: 'boolean' },
       only: { type: 'string', multiple: true },
       kernel: { type: 'string' },
       grep: { type: 'string' },
     },
   });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    process.exit(0);
+  }
   const only = values.only?.flatMap((list) => list.split(','));
   const unknown = only?.find((name) => !(PARTS as readonly string[]).includes(name));
   if (unknown !== undefined) throw new Error(`--only takes ${PARTS.join(', ')}, not '${unknown}'`);
@@ -84,6 +100,8 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'coverage':
     case 'numa': {
       const options = { ...defaultOptions(kernel), limit: LIMIT, ...SPECIAL[part] };
+      // Once here, and not each time in an emulated machine.
+      if (part === 'coverage') provideLibrary('elsewhere');
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);
       return ran.map(mustHaveDevice);
     }

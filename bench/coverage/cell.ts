@@ -1,8 +1,11 @@
 /** What came of one change, under one monitor. */
 import type { Actor } from './changes.js';
 
-/** 'kept' is no monitor: registrations are kept whatever happens, to show that a change can make them stale. */
-export const MONITORS = ['ummunotify', 'none', 'userfaultfd', 'malloc-hooks', 'kept'] as const;
+/**
+ * Our cache under each of its monitors, and UCX's own cache, which brings its hooks along. 'kept' is no monitor:
+ * registrations are kept whatever happens, to show that a change can make them stale.
+ */
+export const MONITORS = ['ummunotify', 'none', 'userfaultfd', 'malloc-hooks', 'ucx', 'kept'] as const;
 export type Monitor = (typeof MONITORS)[number];
 
 /** Those that promise never to be stale. */

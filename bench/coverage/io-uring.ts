@@ -1,8 +1,8 @@
 import { systemError } from '../../src/errors.js';
-import { addressOf } from '../../src/memory/locate.js';
 import { close, MAP_SHARED } from '../../src/system/libc.js';
 import { bytesAt, map, unmap } from '../../src/system/mapping.js';
-import { raw } from './calls.js';
+import { type Calls, pointerTo } from './calls.js';
+import type { Place } from './kinds-of-memory.js';
 
 // linux/io_uring.h
 const PARAMETERS_BYTES = 120;
@@ -16,9 +16,9 @@ const ENTER_GETEVENTS = 1;
 const RING_BYTES = 4096;
 
 /** madvise(2) asked for by a submission of io_uring; the kernel runs it on a thread of its own. */
-export function madviseByRing(address: number, length: number, advice: number): void {
+export function madviseByRing({ address, length }: Place, { raw }: Calls, advice: number): void {
   const parameters = Buffer.alloc(PARAMETERS_BYTES);
-  const fd = raw('io_uring_setup', 1, addressOf(parameters));
+  const fd = raw('io_uring_setup', 1, pointerTo(parameters));
   const rings = map(RING_BYTES, { flags: MAP_SHARED, fd });
   const entries = map(RING_BYTES, { flags: MAP_SHARED, fd, offset: OFFSET_SQES });
   try {

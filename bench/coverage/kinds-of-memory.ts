@@ -1,9 +1,9 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addressOf } from '../../src/memory/locate.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED } from '../../src/system/libc.js';
-import { map, type MapOptions, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { bytesAt, map, type MapOptions, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { byLibc, free, malloc, raw, removeSegment, sbrk, shmget } from './calls.js';
 
 /** Memory to change the mapping of; plain numbers, that another thread can be given. */
@@ -21,9 +21,13 @@ export interface Kind {
   end(place: Place): void;
 }
 
-const LENGTH = 4 * PAGE_SIZE;
+/** What is sent of each, from its beginning on. */
+export const MESSAGE_BYTES = 4 * PAGE_SIZE;
+/** So many that most of them are on the kernel's lists, and not on their way there (PAGEVEC_SIZE). */
+const MANY_PAGES = 64 * PAGE_SIZE;
 export const HUGE_PAGE = 2 ** 21;
 const MADV_HUGEPAGE = 14;
+const MADV_NOHUGEPAGE = 15;
 const MAP_HUGETLB = 0x40000;
 const MFD_HUGETLB = 4;
 
@@ -31,12 +35,12 @@ const unmapAll = ({ address, length }: Place): void => {
   unmap(address, length);
 };
 
-const mapped = (flags: number, length = LENGTH): Kind => ({
+const mapped = (flags: number, length = MESSAGE_BYTES): Kind => ({
   make: () => ({ address: map(length, { flags: flags | MAP_ANONYMOUS }), length, file: -1 }),
   end: unmapAll,
 });
 
-function mappedFile(flags: number, open: () => number, length = LENGTH): Kind {
+function mappedFile(flags: number, open: () => number, length = MESSAGE_BYTES): Kind {
   return {
     make() {
       const file = open();
@@ -64,30 +68,29 @@ function namelessFile(): number {
   }
 }
 
-/** Two huge pages must be free: what a cell still pins while it makes new ones is a second. */
-function provideHugePages(): void {
-  const setting = '/proc/sys/vm/nr_hugepages';
-  if (Number(readFileSync(setting, 'latin1')) < 4) writeFileSync(setting, '4');
-}
-
-const huge = (kind: Kind): Kind => ({
-  make() {
-    provideHugePages();
-    return kind.make();
-  },
-  end: (place) => {
-    kind.end(place);
-  },
-});
-
 export const PRIVATE = mapped(MAP_PRIVATE);
 export const SHARED = mapped(MAP_SHARED);
 export const MEMFD = mappedFile(MAP_SHARED, memfd);
 export const MEMFD_PRIVATE = mappedFile(MAP_PRIVATE, memfd);
 export const FILE = mappedFile(MAP_SHARED, namelessFile);
 export const FILE_PRIVATE = mappedFile(MAP_PRIVATE, namelessFile);
-export const HUGETLB = huge(mapped(MAP_PRIVATE | MAP_HUGETLB, HUGE_PAGE));
-export const HUGETLB_MEMFD = huge(mappedFile(MAP_SHARED, () => memfd(MFD_HUGETLB), HUGE_PAGE));
+export const HUGETLB = mapped(MAP_PRIVATE | MAP_HUGETLB, HUGE_PAGE);
+export const HUGETLB_MEMFD = mappedFile(MAP_SHARED, () => memfd(MFD_HUGETLB), HUGE_PAGE);
+
+/** Pages that are all there, and only the first few are sent. */
+const filled = (flags: number): Kind => ({
+  make() {
+    const place = mapped(flags, MANY_PAGES).make();
+    // Small ones, as what is not sent has to be other pages.
+    byLibc('madvise', place.address, MANY_PAGES, MADV_NOHUGEPAGE);
+    bytesAt(place.address, MANY_PAGES).fill('other content; ');
+    return place;
+  },
+  end: unmapAll,
+});
+
+export const MANY = filled(MAP_PRIVATE);
+export const MANY_SHARED = filled(MAP_SHARED);
 
 /** A transparent huge page. */
 export const THP: Kind = {
@@ -106,8 +109,8 @@ export const THP: Kind = {
 /** A System V segment. */
 export const SEGMENT: Kind = {
   make() {
-    const file = shmget(LENGTH);
-    return { address: byLibc('shmat', file, 0, 0), length: LENGTH, file };
+    const file = shmget(MESSAGE_BYTES);
+    return { address: byLibc('shmat', file, 0, 0), length: MESSAGE_BYTES, file };
   },
   end(place) {
     // Whatever is there by now.
@@ -121,7 +124,7 @@ export const HEAP: Kind = {
   make() {
     const end = sbrk(0);
     sbrk((Math.ceil(end / PAGE_SIZE) + 4) * PAGE_SIZE - end);
-    return { address: sbrk(0) - LENGTH, length: LENGTH, file: -1 };
+    return { address: sbrk(0) - MESSAGE_BYTES, length: MESSAGE_BYTES, file: -1 };
   },
   end({ address, length }) {
     if (sbrk(0) === address + length) sbrk(-length);
@@ -133,7 +136,7 @@ export const ALLOCATED = 33 * 2 ** 20;
 
 /** The beginning of an allocation. */
 export const MALLOC: Kind = {
-  make: () => ({ address: malloc(ALLOCATED), length: LENGTH, file: -1 }),
+  make: () => ({ address: malloc(ALLOCATED), length: MESSAGE_BYTES, file: -1 }),
   end: ({ address }) => {
     free(address);
   },

@@ -20,9 +20,11 @@ export function matrix(rows: readonly Row[], colour: boolean): string {
   const lines = new Map<string, string[]>();
   const head = ['change', 'by', ...monitors];
   const widths = head.map((title) => title.length);
-  for (const { change, actor } of rows) {
-    widths[0] = Math.max(widths[0], change.length);
-    widths[1] = Math.max(widths[1], actor.length);
+  for (const row of rows) {
+    const texts = [row.change, row.actor, textOf(row)];
+    [0, 1, 2 + monitors.indexOf(row.monitor)].forEach((column, n) => {
+      widths[column] = Math.max(widths[column], texts[n].length);
+    });
   }
   const line = (cells: string[]): string => cells.join('   ').trimEnd();
   for (const { change, actor } of rows) {

@@ -1,42 +1,143 @@
-import type { Cell } from './cell.js';
-import { type Row, textOf } from './matrix.js';
+import { ACTORS, GROUPS } from './changes.js';
+import type { Cell, Monitor } from './cell.js';
+import type { Row } from './matrix.js';
 
-const [LEFT, TOP, WIDTH, HEIGHT] = [330, 30, 96, 18];
+const [MARGIN, NAMES, WIDTH, HEIGHT, GAP] = [24, 250, 104, 20, 3];
+/** Title, legend and the names of the columns. */
+const TOP = 194;
+/** What the title and the legend take. */
+const LEAST_WIDTH = 920;
+const HEADING = 34;
 
-const COLOURS: Record<Cell['cell'], string> = {
-  fresh: '#b7e1c0',
-  refused: '#f5e6a8',
-  'n/a': '#eeeeee',
-  broken: '#f3c39b',
-  stale: '#d64545',
-  wrong: '#d64545',
-  hang: '#9b2fae',
-  crash: '#9b2fae',
+const TITLES: Record<Monitor, readonly [name: string, what: string]> = {
+  ummunotify: ['ummunotify', 'this cache'],
+  none: ['none', 'this cache'],
+  userfaultfd: ['userfaultfd', 'this cache'],
+  'malloc-hooks': ['libucm hooks', 'this cache'],
+  ucx: ['UCX', 'its own cache'],
+  kept: ['kept for ever', 'no monitor'],
 };
 
-/** The matrix as a picture. */
-export function svg(rows: readonly Row[]): string {
+/** Fill, text, and what it means. */
+const LOOKS: Record<Cell['cell'], readonly [fill: string, ink: string, meaning: string]> = {
+  fresh: ['#d3ecdf', '#1d5c41', 'got what was sent'],
+  stale: ['#c8102e', '#ffffff', 'got what was there before'],
+  wrong: ['#7a0019', '#ffffff', 'got neither'],
+  refused: ['#fbe6a2', '#6b4e00', 'no registration was given'],
+  broken: ['#f4b183', '#5f2c00', 'the change itself failed'],
+  hang: ['#5b2a86', '#ffffff', 'nothing came'],
+  crash: ['#33134f', '#ffffff', 'the process died'],
+  'n/a': ['#f2f3f5', '#9aa1ab', 'no such change or monitor here'],
+};
+
+/** Of those who make a change, in the order of the small boxes. */
+const INITIALS = ['s', 't', 'w', 'c', 'o'];
+
+/**
+ * The matrix as a picture: a line for each change, and a box for each monitor, which is divided where it matters who
+ * made the change.
+ * @param where the kernel and machine
+ */
+export function svg(rows: readonly Row[], where: string): string {
   const monitors = [...new Set(rows.map(({ monitor }) => monitor))];
-  const nameOf = ({ change, actor }: Row): string => `${change}, by the ${actor}`;
-  const names = [...new Set(rows.map(nameOf))];
-  const x = (column: number): number => LEFT + column * WIDTH;
-  const y = (line: number): number => TOP + line * HEIGHT;
-  const text = (left: number, top: number, content: string, more = ''): string =>
-    `<text x="${left}" y="${top + HEIGHT - 5}" ${more}>${escape(content)}</text>`;
-  const middle = 'text-anchor="middle"';
-  const cells = rows.map((row) => {
-    const [left, top] = [x(monitors.indexOf(row.monitor)), y(names.indexOf(nameOf(row)))];
-    const box = `<rect x="${left + 1}" y="${top + 1}" width="${WIDTH - 2}" height="${HEIGHT - 2}" fill="${COLOURS[row.cell]}"/>`;
-    return box + text(left + WIDTH / 2, top, textOf(row), middle);
-  });
+  const parts: string[] = [];
+  let y = TOP;
+  for (const [group, changes] of Object.entries(GROUPS)) {
+    const names = changes
+      .map(({ name }) => name)
+      .filter((name) => rows.some(({ change }) => change === name));
+    if (names.length === 0) continue;
+    parts.push(text(MARGIN, y + HEADING - 10, group, 'class="group"'));
+    y += HEADING;
+    for (const name of names) {
+      parts.push(text(MARGIN, y + 14, name));
+      monitors.forEach((monitor, n) => {
+        const cells = rows.filter((row) => row.change === name && row.monitor === monitor);
+        parts.push(box(MARGIN + NAMES + n * WIDTH, y, cells));
+      });
+      y += HEIGHT;
+    }
+  }
+  const width = Math.max(LEAST_WIDTH, 2 * MARGIN + NAMES + monitors.length * WIDTH);
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${x(monitors.length)}" height="${y(names.length) + 8}" font-family="sans-serif" font-size="11">`,
-    '<rect width="100%" height="100%" fill="white"/>',
-    ...monitors.map((monitor, n) => text(x(n) + WIDTH / 2, 8, monitor, `${middle} font-weight="bold"`)),
-    ...names.map((name, n) => text(8, y(n), name)),
-    ...cells,
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + MARGIN}" viewBox="0 0 ${width} ${y + MARGIN}" font-family="system-ui, 'Helvetica Neue', 'DejaVu Sans', sans-serif" font-size="12" fill="#22262c">`,
+    '<style>.title{font-size:19px;font-weight:600}.quiet{fill:#68707b;font-size:11px}.group{font-weight:600;fill:#68707b}.head{font-weight:600;font-size:13px}</style>',
+    '<rect width="100%" height="100%" fill="#ffffff"/>',
+    text(MARGIN, 36, 'Who sends stale bytes?', 'class="title"'),
+    text(
+      MARGIN,
+      55,
+      `What a receiver got over RDMA after the memory's mapping was changed, by who watched it. ${where}`,
+      'class="quiet"',
+    ),
+    legend(rows),
+    ...monitors.map((monitor, n) => head(MARGIN + NAMES + n * WIDTH, monitor, rows)),
+    ...parts,
     '</svg>\n',
   ].join('\n');
 }
 
-const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+/** The name of a column and what came of it. */
+function head(x: number, monitor: Monitor, rows: readonly Row[]): string {
+  const [name, what] = TITLES[monitor];
+  const cells = rows.filter((row) => row.monitor === monitor);
+  const stale = cells.filter(({ cell }) => cell === 'stale').length;
+  const middle = `x="${x + WIDTH / 2}" text-anchor="middle"`;
+  const verdict = stale === 0 ? 'never stale' : `${stale} of ${cells.length} stale`;
+  const ink = stale === 0 ? LOOKS.fresh[1] : LOOKS.stale[0];
+  return [
+    `<text ${middle} y="${TOP - 28}" class="head">${escape(name)}</text>`,
+    `<text ${middle} y="${TOP - 14}" class="quiet">${escape(what)}</text>`,
+    `<text ${middle} y="${TOP + 2}" font-size="11" font-weight="600" style="fill:${ink}">${verdict}</text>`,
+  ].join('\n');
+}
+
+/** Only of what there is, in as many lines as it takes, and of the small boxes. */
+function legend(rows: readonly Row[]): string {
+  const parts: string[] = [];
+  let [x, y] = [MARGIN, 78];
+  for (const [cell, [fill, , meaning]] of Object.entries(LOOKS)) {
+    if (!rows.some((row) => row.cell === cell)) continue;
+    const words = `${cell}: ${meaning}`;
+    const room = 40 + 5.9 * words.length;
+    if (x + room > LEAST_WIDTH) [x, y] = [MARGIN, y + 18];
+    parts.push(`<rect x="${x}" y="${y - 10}" width="12" height="12" rx="2" fill="${fill}"/>`);
+    parts.push(text(x + 17, y, words, 'class="quiet"'));
+    x += room;
+  }
+  const actors = ACTORS.map((actor, n) => `${INITIALS[n]} ${actor}`).join(', ');
+  const notes = [
+    `A box is divided where it matters who made the change: ${actors}.`,
+    'raw: by a system call past libc. tried: pages that are registered may stay where they are.',
+  ];
+  notes.forEach((note, n) => parts.push(text(MARGIN, y + 20 + 15 * n, note, 'class="quiet"')));
+  return parts.join('\n');
+}
+
+function box(x: number, y: number, cells: readonly Row[]): string {
+  const looks = new Set(cells.map(wordFor));
+  if (cells.length > 0 && looks.size === 1) return part(x, y, WIDTH - GAP, wordFor(cells[0]), cells[0]);
+  const width = (WIDTH - GAP + 1) / cells.length;
+  return cells
+    .map((cell, n) => part(x + n * width, y, width - 1, INITIALS[ACTORS.indexOf(cell.actor)], cell))
+    .join('\n');
+}
+
+/** Right by chance, where the old pages had the same bytes, is not the same as right. */
+function wordFor({ cell, pfn }: Cell): string {
+  return pfn === 'other' && cell === 'fresh' ? 'fresh (pfn)' : cell;
+}
+
+function part(x: number, y: number, width: number, word: string, { cell, actor, errno }: Row): string {
+  const [fill, ink] = LOOKS[cell];
+  const hint = `<title>${escape([actor, cell, errno].filter(Boolean).join(', '))}</title>`;
+  return (
+    `<g>${hint}<rect x="${x}" y="${y}" width="${width}" height="${HEIGHT - GAP}" rx="3" fill="${fill}"/>` +
+    `<text x="${x + width / 2}" y="${y + 12.5}" text-anchor="middle" font-size="11" style="fill:${ink}">${escape(word)}</text></g>`
+  );
+}
+
+const text = (x: number, y: number, content: string, more = ''): string =>
+  `<text x="${x}" y="${y}" ${more}>${escape(content)}</text>`;
+
+const escape = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

@@ -1,36 +1,28 @@
 /**
- * A process that tries changes under one monitor, one after the other, and sends its parent a message for each.
+ * A process that tries changes under one monitor, one after the other. It sends its parent 'ready', and the cell of each.
  * Arguments: the monitor, and the cases in JSON.
  */
-import { Access, createCache, type MemoryMonitor, type Registration, RegcacheError } from 'rdma-regcache';
+import { RegcacheError } from 'rdma-regcache';
 import { PagemapWitness } from '../../src/memory/pagemap.js';
 import { pageCeil, pageFloor } from '../../src/memory/pages.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
+import { HERE } from './calls.js';
 import type { Case, Cell, Monitor } from './cell.js';
-import { type Change, CHANGES } from './changes.js';
+import { type Actor, type Change, CHANGES } from './changes.js';
 import { Connection } from './connection.js';
-import type { Place } from './kinds-of-memory.js';
-import { OtherThread } from './other-thread.js';
-
-const MESSAGE_BYTES = 4 * PAGE_SIZE;
-
-/** Says that it watches, and reports nothing. */
-const KEEPS_FOR_EVER: MemoryMonitor = {
-  kind: 'kept',
-  counter: new Int32Array(2),
-  watch: () => true,
-  unwatch: () => undefined,
-  drain: (sink) => {
-    sink.drainedTo(0, 0);
-  },
-  close: () => undefined,
-};
+import { IN_CHILD, ON_THREAD } from './elsewhere.js';
+import { MESSAGE_BYTES, type Place } from './kinds-of-memory.js';
+import { OutsideProcess } from './outside.js';
+import { openSource, type Registered, type Source } from './source.js';
+import { ChangingWorker } from './worker.js';
 
 const [monitor, cases] = process.argv.slice(2) as [Monitor, string];
 const connection = new Connection(MESSAGE_BYTES);
 const witness = process.getuid?.() === 0 ? new PagemapWitness() : undefined;
-const otherThread = new OtherThread();
-await otherThread.ready();
+const outside = new OutsideProcess();
+const worker = new ChangingWorker();
+await worker.ready();
+process.send!('ready');
 
 for (const one of JSON.parse(cases) as Case[]) {
   const outcome = await tryOut(one).catch((error: unknown) => {
@@ -39,7 +31,8 @@ for (const one of JSON.parse(cases) as Case[]) {
   });
   process.send!({ ...one, ...outcome } satisfies Cell);
 }
-await otherThread.end();
+await worker.end();
+outside.end();
 connection.close();
 witness?.close();
 process.disconnect();
@@ -48,36 +41,55 @@ type Outcome = Omit<Cell, keyof Case>;
 
 async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   const change = CHANGES.find((one) => one.name === name)!;
-  using cache = openCache();
-  if (cache instanceof RegcacheError) return { cell: 'n/a', pfn: '-', errno: cache.code };
+  using source = attemptToOpen();
+  if ('cell' in source) return source;
   const place = attempted(change, () => change.kind.make());
   if ('cell' in place) return place;
   try {
     const old = fill(place, 'old');
     let frames: BigUint64Array | undefined;
     {
-      using registration = cache.acquireRange(place.address, place.length, Access.LOCAL_WRITE);
+      using registration = source.acquire(place.address, MESSAGE_BYTES);
       frames = framesOf(place);
       if (!(await send(place, registration)).equals(old)) return { cell: 'wrong', pfn: '-', errno: '' };
     }
-    const { registrations } = cache.statistics();
+    const registrations = source.registrations();
     const failure = attempted(change, () => {
-      if (actor === 'other thread') otherThread.run({ change: name, place });
-      else if (actor === 'same thread') change.make!(place);
-      else change.makeOutside!(place);
+      make(change, actor, place);
       return {};
     });
     if ('cell' in failure) return failure;
     const now = fill(place, 'new');
-    using registration = cache.acquireRange(place.address, place.length, Access.LOCAL_WRITE);
+    using registration = source.acquire(place.address, MESSAGE_BYTES);
     // What was made just now pins what it found.
-    if (cache.statistics().registrations !== registrations) frames = framesOf(place);
+    if (source.registrations() !== registrations) frames = framesOf(place);
     const pfn = compare(frames, framesOf(place));
     const arrived = await send(place, registration);
     return { cell: verdict(arrived, old, now), pfn, errno: '' };
   } finally {
     change.after?.();
     change.kind.end(place);
+  }
+}
+
+function make(change: Change, actor: Actor, place: Place): void {
+  switch (actor) {
+    case 'same thread':
+      change.make(place, HERE);
+      return;
+    case 'thread':
+      change.make(place, ON_THREAD);
+      return;
+    case 'child process':
+      change.make(place, IN_CHILD);
+      return;
+    case 'worker':
+      worker.run({ change: change.name, place });
+      return;
+    case 'other process':
+      change.makeOutside!(place, (...command) => {
+        outside.run(...command);
+      });
   }
 }
 
@@ -90,14 +102,12 @@ function verdict(arrived: Buffer, old: Buffer, now: Buffer): Cell['cell'] {
 }
 
 /** A cache, or why there is none. */
-function openCache() {
+function attemptToOpen(): Source | (Outcome & Disposable) {
   try {
-    return createCache(connection.pd, { monitor: monitor === 'kept' ? KEEPS_FOR_EVER : monitor });
+    return openSource(monitor, connection.pd);
   } catch (error) {
-    if (error instanceof RegcacheError && error.code === 'ERR_NO_MONITOR') {
-      return Object.assign(error, { [Symbol.dispose]: () => undefined });
-    }
-    throw error;
+    if (!(error instanceof RegcacheError && error.code === 'ERR_NO_MONITOR')) throw error;
+    return { cell: 'n/a', pfn: '-', errno: error.code, [Symbol.dispose]: () => undefined };
   }
 }
 
@@ -117,7 +127,7 @@ function fill({ address }: Place, text: string): Buffer {
   return Buffer.from(bytesAt(address, MESSAGE_BYTES).fill(`${text} content; `, 'latin1'));
 }
 
-function send({ address }: Place, { lkey }: Registration): Promise<Buffer> {
+function send({ address }: Place, { lkey }: Registered): Promise<Buffer> {
   return connection.send(address, MESSAGE_BYTES, lkey);
 }
 

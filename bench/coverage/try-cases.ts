@@ -1,8 +1,11 @@
 import { fork } from 'node:child_process';
 import type { Case, Cell, Monitor } from './cell.js';
+import { UCX_SETTINGS } from './ucx.js';
 
 /** No cell takes this long on an emulated processor; ms. */
 const LIMIT = 30_000;
+/** Nor does a process until its first cell, on one that others keep busy; ms. */
+const START_LIMIT = 120_000;
 
 /**
  * Try all cases under a monitor, in a process of its own: what hangs or dies takes no other cell along, and hooks stay
@@ -36,15 +39,19 @@ function tryUntilItEnds(
     // The bytes that a trial prints are none of the result's.
     const child = fork(new URL('./trial.js', import.meta.url), [monitor, JSON.stringify(cases)], {
       stdio: ['ignore', 2, 2, 'ipc'],
+      env: monitor === 'ucx' ? { ...process.env, ...UCX_SETTINGS } : process.env,
     });
     let hangs = false;
-    const timer = setTimeout(() => {
+    const end = (): void => {
       hangs = true;
       child.kill('SIGKILL');
-    }, LIMIT);
-    child.on('message', (cell: Cell) => {
-      add(cell);
-      timer.refresh();
+    };
+    let timer = setTimeout(end, START_LIMIT);
+    // It says first that it is there.
+    child.on('message', (message: Cell | 'ready') => {
+      if (message !== 'ready') add(message);
+      clearTimeout(timer);
+      timer = setTimeout(end, LIMIT);
     });
     child.on('close', (status, signal) => {
       clearTimeout(timer);

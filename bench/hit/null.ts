@@ -6,7 +6,7 @@ import type { Registrar } from '../../src/cache/registrar.js';
  * Watches nothing. Its counter is in a mapped page, as the driver's is, and moves when it is told to.
  * @param watched takes the cookies that were watched, to be reported by `changeAll`
  */
-export function nullMonitor(watched?: number[]): MemoryMonitor & { changeAll(): void } {
+export function nullMonitor(watched?: number[]): MemoryMonitor & { counter: Int32Array; changeAll(): void } {
   const page = map(PAGE_SIZE);
   const { buffer, byteOffset } = bytesAt(page, PAGE_SIZE);
   const counter = new Int32Array(buffer, byteOffset, 2);

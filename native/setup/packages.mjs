@@ -57,6 +57,7 @@ const CLIENTS = [
 /** What measuring a hit needs: UCX to compare with, and a witness of system calls. */
 const UCX = [
   ...C_COMPILER,
+  { name: 'libibverbs-dev', present: () => existsSync('/usr/include/infiniband/verbs.h') },
   { name: 'libucx-dev', present: () => existsSync('/usr/include/ucs/memory/rcache.h') },
   { name: 'strace', present: () => hasProgram('strace') },
 ];

@@ -109,6 +109,8 @@ async function unpackKernel(packages: KernelPackages, folder: string): Promise<v
                 `${modules}/modules.builtin`,
                 ...IMAGE_FILES.map((path) => `${modules}/kernel/${path}`),
                 `${modules}/kernel/drivers/net/veth.ko*`,
+                // Not loaded at boot: who wants a disk to swap to inserts it.
+                `${modules}/kernel/drivers/block/brd.ko*`,
               ]
             : [];
           const extract = `"$1" --fsys-tarfile "$2" | "$3" -x -C "$4" --no-same-owner --wildcards "\${@:5}"`;

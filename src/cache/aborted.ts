@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-import { regcacheError } from '../errors.js';
+import { checkSignal, takeFields } from '../options.js';
 
 /** What can be waited for may take long. */
 export interface WaitOptions {
@@ -9,12 +8,9 @@ export interface WaitOptions {
 
 /** The signal of what a caller passed. @throws ERR_INVALID_OPTION */
 export function signalOf(options: WaitOptions): AbortSignal | undefined {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw regcacheError('ERR_INVALID_OPTION', `options are an object, not ${inspect(options)}`);
-  }
-  const { signal } = options;
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw regcacheError('ERR_INVALID_OPTION', `option signal is an AbortSignal, not ${inspect(signal)}`);
+  const { signal } = takeFields(options, ['signal']);
+  checkSignal(signal);
+  return signal;
 }
 
 /**

@@ -1,9 +1,10 @@
-import { inspect } from 'node:util';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
+import { checkBoolean, takeFields, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
+import { viewsOf } from '../monitor/live-views.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted, signalOf, type WaitOptions } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
@@ -18,7 +19,6 @@ import {
   CHANGEABLE,
   type ChangeableLimits,
   checkLimits,
-  checkNames,
   checkOptions,
 } from './options.js';
 import { PageCheck } from './page-check.js';
@@ -134,6 +134,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     access: number,
     owner: Memory | undefined,
   ): Entry | Handle {
+    if (owner === undefined) checkRange(address, length);
     const found = this.#acquireFound(address, length, access, owner);
     if (found !== undefined) return found;
     if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
@@ -285,8 +286,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   #locate(target: Target): Location {
     if (isRaw(target)) {
-      checkRange(target.address, target.length);
-      return { address: target.address, length: target.length };
+      // Read once: what was checked is what is registered.
+      const { address, length } = takeFields(target, ['address', 'length']);
+      checkRange(address, length);
+      return { address, length };
     }
     locate(target, this.#here);
     return { ...this.#here };
@@ -419,7 +422,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const { monitor, slots } = this.#shared;
     const entry = slots.create(this, start, end, access);
     // Before the watch: a hit from its first moment on has changed the word then.
-    slots.words[entry.slot] = generationOf(monitor.generations, entry.slot);
+    slots.words[entry.slot] = generationOf(viewsOf(monitor).generations, entry.slot);
     try {
       // What nobody watches is right for the acquire that it is made for, and for no later one.
       const watched = this.#untilRoom(() =>
@@ -580,7 +583,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #hasMoved(): boolean {
-    const { counter } = this.#shared.monitor;
+    const { counter } = viewsOf(this.#shared.monitor);
     const low = Atomics.load(counter, 0);
     const high = Atomics.load(counter, 1);
     return low !== this.#toldLow || high !== this.#toldHigh;
@@ -633,9 +636,9 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const registration = event === 'stale' ? entry : describe(entry);
     queueMicrotask(() => {
       channel.publish({ cache: this, registration, ...(reason === undefined ? {} : { reason }) });
-      if (event === 'retire') this.emit('retire', registration as RegistrationInfo, reason!);
+      if (event === 'retire') this.emit('retire', registration, reason!);
       else if (event === 'stale') this.emit('stale', entry);
-      else this.emit(event, registration as RegistrationInfo);
+      else this.emit(event, registration);
     });
   }
 
@@ -663,9 +666,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   set bypass(on: boolean) {
     this.#requireOpen();
-    if (typeof on !== 'boolean') {
-      throw regcacheError('ERR_INVALID_OPTION', `bypass is true or false, not ${inspect(on)}`);
-    }
+    checkBoolean('bypass', on);
     this.#bypass = on;
     this.#chooseWay();
   }
@@ -686,8 +687,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    */
   setLimits(limits: ChangeableLimits): void {
     this.#requireOpen();
-    checkNames(limits, CHANGEABLE);
-    const { maxRegistrations = this.#maxRegistrations, maxPinnedBytes = this.#maxPinnedBytes } = limits;
+    const { maxRegistrations = this.#maxRegistrations, maxPinnedBytes = this.#maxPinnedBytes } = takeOptions(
+      limits,
+      CHANGEABLE,
+    );
     checkLimits({ maxRegistrations, maxPinnedBytes });
     this.#maxRegistrations = maxRegistrations;
     this.#maxPinnedBytes = maxPinnedBytes;
@@ -829,7 +832,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   #chooseWay(): void {
     const { monitor } = this.#shared;
     if (this.#state !== 'open' || this.#bypass || this.#check !== undefined) this.serveNone();
-    else this.serveHits(monitor, this.#toldLow, this.#toldHigh);
+    else this.serveHits(viewsOf(monitor), this.#toldLow, this.#toldHigh);
   }
 
   #requireOpen(): void {
@@ -839,7 +842,12 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 }
 
 function isRaw(target: Target): target is Exclude<Target, Memory> {
-  return typeof target === 'object' && (target as object | null) !== null && 'address' in target;
+  try {
+    return 'address' in target;
+  } catch {
+    // No object, or a proxy that throws.
+    return false;
+  }
 }
 
 const ownerOf = (target: Target): Memory | undefined => (isRaw(target) ? undefined : target);

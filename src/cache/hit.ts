@@ -1,18 +1,17 @@
 import { EventEmitter } from 'node:events';
 import { Access } from '../access.js';
-import { ADDRESS_LIMIT, checkRange, locate, type Location, type Memory } from '../memory/locate.js';
-import type { MemoryMonitor } from '../monitor/monitor.js';
+import { ADDRESS_LIMIT, locate, type Location, type Memory } from '../memory/locate.js';
+import type { LiveViews } from '../monitor/live-views.js';
 import { PAGE_SIZE } from '../system/libc.js';
 import type { Coverage } from './coverage.js';
 import type { CacheEvents } from './events.js';
 import { hasOneAddress } from './one-address.js';
-import { type Entry, type Registration, RETIRED } from './registration.js';
+import type { Entry, Registration } from './registration.js';
 import type { Slots } from './slots.js';
 
 // Constants of this module's own: what is imported or exported would be looked up and checked at each use (V8).
 const LOCAL_WRITE = Access.LOCAL_WRITE;
 const ADDRESSES = ADDRESS_LIMIT;
-const GONE = RETIRED;
 const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 
 /** On x86-64 loads are not reordered with loads; elsewhere the counter must be read with an acquiring load. */
@@ -26,6 +25,9 @@ const MOVED: Int32Array = Int32Array.of(1, 0);
  * its address takes longer than all the rest of a hit.
  */
 const LAST = Symbol('last registration');
+
+/** Instead of memory where none is meant. */
+const NOTHING = new ArrayBuffer(0);
 
 interface Remembering {
   readonly length: number;
@@ -47,6 +49,8 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
   #generations: Int32Array | undefined;
   #hits = 0;
   readonly #here: Location = { address: 0, length: 0 };
+  readonly #range: [number, number, number, undefined] = [0, 0, 0, undefined];
+  readonly #located: [Memory, number] = [NOTHING, 0];
 
   /** @param writable registrations with LOCAL_WRITE alone: what is served here */
   constructor(writable: Coverage, slots: Slots) {
@@ -70,7 +74,7 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
       if (
         entry !== undefined &&
         (entry.keeper as unknown) === this &&
-        (entry.flags & GONE) === 0 &&
+        !entry.retired &&
         (memory as unknown as Remembering).length !== 0 &&
         this.#isCurrent(entry)
       ) {
@@ -79,10 +83,12 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
         return entry;
       }
     }
-    return this.#acquireLocated(memory, access);
+    return this.#locateFirst(memory, access);
   }
 
   #acquireLocated(memory: Memory, access: number): Registration {
+    // What it holds would not be collected.
+    this.#located[0] = NOTHING;
     locate(memory, this.#here);
     const { address, length } = this.#here;
     if (access === LOCAL_WRITE) {
@@ -129,8 +135,27 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
         return entry;
       }
     }
-    checkRange(address, length);
-    return this.acquireSlowly(address, length, access, undefined);
+    return this.#goSlowly(address, length, access);
+  }
+
+  // What is not a quick hit is called with a list of arguments that was there before, through which V8 does not see whom
+  // it calls with what. It would build the slow way into the quick one where it compiles that after many misses; the
+  // quick one is then too large to be built into loops that call it, and each call makes an object of the address.
+
+  #goSlowly(address: number, length: number, access: number): Registration {
+    const range = this.#range;
+    range[0] = address;
+    range[1] = length;
+    range[2] = access;
+    // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called on this
+    return Reflect.apply(this.acquireSlowly, this, range);
+  }
+
+  #locateFirst(memory: Memory, access: number): Registration {
+    const located = this.#located;
+    located[0] = memory;
+    located[1] = access;
+    return Reflect.apply(this.#acquireLocated, this, located);
   }
 
   /** Whether the monitor has nothing new to report of an entry. Never true while acquires go the slow way. */
@@ -139,13 +164,18 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
     // Low half first: the counter only rises, so a pair equal to the drained value was the value at the first load.
     const low = ORDERED_LOADS ? counter[0] : Atomics.load(counter, 0);
     const high = ORDERED_LOADS ? counter[1] : Atomics.load(counter, 1);
-    if (low === this.#drainedLow && high === this.#drainedHigh) return true;
-    // Something was hit, but not this: its word, loaded after the counter, is the one it was watched with.
-    const { slot } = entry;
+    return (low === this.#drainedLow && high === this.#drainedHigh) || this.#isUnhit(entry.slot);
+  }
+
+  /** Something was hit, but not this: its word, loaded after the counter, is the one it was watched with. */
+  #isUnhit(slot: number): boolean {
     return generationOf(this.#generations, slot) === this.#slots.words[slot];
   }
 
-  /** Everything else: a miss, other rights, a monitor that has something to report, bad input. */
+  /**
+   * Everything else: a miss, other rights, a monitor that has something to report, bad input.
+   * @param owner undefined for a raw address, which has not been checked then
+   */
   protected abstract acquireSlowly(
     address: number,
     length: number,
@@ -154,7 +184,7 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
   ): Registration;
 
   /** Serve hits here as long as the monitor's counter has this value, in halves, or the word of an entry has not moved. */
-  protected serveHits({ counter, generations }: MemoryMonitor, low: number, high: number): void {
+  protected serveHits({ counter, generations }: LiveViews, low: number, high: number): void {
     this.#counter = counter;
     this.#generations = generations;
     this.#drainedLow = low;

@@ -1,8 +1,9 @@
-import { inspect } from 'node:util';
-import { regcacheError } from '../errors.js';
+import { shown } from '../errors.js';
 import type { MonitorChoice } from '../monitor/choice.js';
+import { viewsOf } from '../monitor/live-views.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import type { PageWitness } from '../memory/page-witness.js';
+import { checkBoolean, refuseOption as refuse, takeFields, takeOptions } from '../options.js';
 import type { Registrar } from './registrar.js';
 
 /** Limits and habits of a cache. */
@@ -99,17 +100,16 @@ type Optional = 'witness' | 'monitorChoice';
  * @throws ERR_INVALID_OPTION for unknown names and values out of range
  */
 export function checkOptions(options: CacheOptions): CheckedOptions {
-  checkNames(options, KNOWN);
-  const checked: CheckedOptions = { ...DEFAULTS, ...definedOnly(options) };
+  const checked: CheckedOptions = { ...DEFAULTS, ...takeOptions(options, KNOWN) };
   checkObject('monitor', checked.monitor, ['watch', 'unwatch', 'drain', 'close']);
-  if (!((checked.monitor.counter as unknown) instanceof Int32Array)) {
+  if (!(takeFields(viewsOf(checked.monitor), ['counter']).counter instanceof Int32Array)) {
     refuse('monitor', 'has no counter, an Int32Array of two words');
   }
   checkObject('registrar', checked.registrar, ['register', 'deregister', 'lkey', 'rkey']);
   if (checked.witness !== undefined) checkObject('witness', checked.witness, ['frames']);
   checkLimits(checked);
   if (!(typeof checked.deregisterFor === 'number' && checked.deregisterFor >= 0))
-    refuse('deregisterFor', `is a number of milliseconds, not ${inspect(checked.deregisterFor)}`);
+    refuse('deregisterFor', `is a number of milliseconds, not ${shown(checked.deregisterFor)}`);
   checkLimit('registerOffThreadFrom', checked.registerOffThreadFrom, 0);
   checkLimit('deregisterOffThreadFrom', checked.deregisterOffThreadFrom, 0);
   checkBoolean('keepRemote', checked.keepRemote);
@@ -118,47 +118,21 @@ export function checkOptions(options: CacheOptions): CheckedOptions {
   return checked;
 }
 
-/**
- * Whether options are an object with no other names than these.
- * @throws ERR_INVALID_OPTION
- */
-export function checkNames(options: object, known: readonly string[]): void {
-  if (typeof options !== 'object' || (options as unknown) === null || Array.isArray(options)) {
-    throw regcacheError('ERR_INVALID_OPTION', `options are an object, not ${inspect(options)}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) refuse(name, `is unknown; there are ${known.join(', ')}`);
-  }
-}
-
 /** @throws ERR_INVALID_OPTION */
 export function checkLimits({ maxRegistrations, maxPinnedBytes }: Required<ChangeableLimits>): void {
   checkLimit('maxRegistrations', maxRegistrations, 1);
   checkLimit('maxPinnedBytes', maxPinnedBytes, 1);
 }
 
-function definedOnly(options: CacheOptions): CacheOptions {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as unknown as CacheOptions;
-}
-
 function checkObject(name: string, value: unknown, methods: readonly string[]): void {
   if (typeof value !== 'object' || value === null) refuse(name, 'is missing');
+  const has = takeFields(value, methods) as Record<string, unknown>;
   for (const method of methods) {
-    if (typeof (value as Record<string, unknown>)[method] !== 'function') refuse(name, `has no ${method}()`);
+    if (typeof has[method] !== 'function') refuse(name, `has no ${method}()`);
   }
 }
 
 function checkLimit(name: string, value: unknown, least: number): void {
   if (value === Infinity || (Number.isSafeInteger(value) && (value as number) >= least)) return;
-  refuse(name, `is a whole number from ${least} on, or Infinity, not ${inspect(value)}`);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (typeof value !== 'boolean') refuse(name, `is true or false, not ${inspect(value)}`);
-}
-
-function refuse(name: string, why: string): never {
-  throw regcacheError('ERR_INVALID_OPTION', `option ${name} ${why}`);
+  refuse(name, `is a whole number from ${least} on, or Infinity, not ${shown(value)}`);
 }

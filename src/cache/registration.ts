@@ -50,6 +50,19 @@ const BYTE_IN_PAGE = PAGE_SIZE - 1;
 /** Any of them sends the last release to the keeper. */
 const AT_LAST_RELEASE = RETIRED | UNLISTED | NOT_KEPT;
 
+// The one word that acquires and releases look at and change: counted in it are those that have not been released.
+
+/** Used since the evictor last looked: a second chance. */
+const MARKED = 1;
+/** The last release goes to the keeper. */
+const TOLD = 1 << 1;
+/** Somebody's memory is kept alive. */
+const OWNED = 1 << 2;
+/** Out of lookup. */
+const GONE = 1 << 3;
+const USE = 1 << 4;
+const USE_BITS = 4;
+
 /** The cache that an entry belongs to. */
 export interface Keeper {
   /** It is idle again, and there is something to do for it. */
@@ -62,10 +75,10 @@ export interface Keeper {
 
 /** More owners than one, when several objects lie in the same pages. */
 class Owners {
-  readonly #first: Memory | undefined;
+  readonly #first: Memory;
   readonly #others = new Set<object>();
 
-  constructor(first: Memory | undefined) {
+  constructor(first: Memory) {
     this.#first = first;
   }
 
@@ -81,15 +94,13 @@ class Owners {
  * hit needs comes first, and numbers too large for a small integer, which are objects of their own, are few.
  */
 export class Entry implements Registration {
-  /** Twice the acquires less releases, and 1 when it was used since the evictor last looked: a second chance. */
   #state = 0;
-  /** The bits above, and those of Access. */
-  flags: number;
   /** The low 32 bits of the number of the page after its last: a small integer, unlike an address. */
   readonly endPage: number;
+  readonly keeper: Keeper;
   /** Keeps the memory from being collected, and so unmapped, while the registration is in use. */
   #owner: Memory | Owners | undefined = undefined;
-  readonly keeper: Keeper;
+  #flags = 0;
   #lkey = 0;
   #rkey = 0;
   readonly slot: number;
@@ -100,7 +111,7 @@ export class Entry implements Registration {
   region: unknown = undefined;
 
   constructor(keeper: Keeper, start: number, end: number, access: number, slot: number) {
-    this.flags = PENDING | access;
+    this.#flags = PENDING | access;
     this.endPage = Math.ceil(end * PAGES_PER_BYTE) | 0;
     const page = Math.floor(start * PAGES_PER_BYTE);
     this.#rest = Math.floor(page / 2 ** 32) * 2 ** 16 + ((start - page * PAGE_SIZE) | 0);
@@ -161,42 +172,68 @@ export class Entry implements Registration {
     return (this.flags & STALE) !== 0;
   }
 
+  /** The bits above, and those of Access. */
+  get flags(): number {
+    return this.#flags;
+  }
+
+  set flags(flags: number) {
+    this.#flags = flags;
+    const state = this.#state & ~(TOLD | GONE);
+    const told = (flags & AT_LAST_RELEASE) === 0 ? 0 : TOLD;
+    this.#state = state | told | ((flags & RETIRED) === 0 ? 0 : GONE);
+  }
+
+  get retired(): boolean {
+    return (this.#state & GONE) !== 0;
+  }
+
   /** Acquires less releases. */
   get uses(): number {
-    return this.#state >> 1;
+    return this.#state >> USE_BITS;
   }
 
   get marked(): boolean {
-    return (this.#state & 1) !== 0;
+    return (this.#state & MARKED) !== 0;
   }
 
   unmark(): void {
-    this.#state &= ~1;
+    this.#state &= ~MARKED;
   }
 
   /** Count another use, of raw addresses. */
   use(): void {
-    this.#state = (this.#state + 2) | 1;
+    this.#state = (this.#state + USE) | MARKED;
   }
 
   /** Count another use by `owner`. */
   useFor(owner: Memory | undefined): void {
+    if (owner === undefined) {
+      this.use();
+      return;
+    }
     const state = this.#state;
-    this.#state = (state + 2) | 1;
-    if (state < 2) this.#owner = owner;
-    else if (this.#owner !== owner && owner !== undefined) {
-      if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner);
+    this.#state = (state + USE) | (MARKED | OWNED);
+    if ((state & OWNED) === 0) this.#owner = owner;
+    else if (this.#owner !== owner) {
+      if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner!);
       this.#owner.add(owner);
     }
   }
 
   release(): void {
-    const left = this.#state - 2;
+    const left = this.#state - USE;
     if (left < 0) refuseRelease(this);
     this.#state = left;
-    if (left > 1) return;
-    this.#owner = undefined;
-    if ((this.flags & AT_LAST_RELEASE) !== 0) this.keeper.lastRelease(this);
+    if (left < USE && (left & (OWNED | TOLD)) !== 0) Entry.#letGo(this);
+  }
+
+  /** The rest of the last release. Static, since each object of a class with private methods bears a mark of them. */
+  static #letGo(entry: Entry): void {
+    const state = entry.#state;
+    entry.#state = state & ~OWNED;
+    entry.#owner = undefined;
+    if ((state & TOLD) !== 0) entry.keeper.lastRelease(entry);
   }
 
   [Symbol.dispose](): void {
@@ -204,7 +241,6 @@ export class Entry implements Registration {
   }
 }
 
-// No private method: each object of a class that has one bears a mark of it.
 function refuseRelease({ start, length }: Entry): never {
   throw regcacheError(
     'ERR_DOUBLE_RELEASE',

@@ -25,10 +25,17 @@ async function run([name = '', ...args]: readonly string[]): Promise<number> {
   throw new CliError(name === '' ? USAGE : `there is no command '${name}'\n\n${USAGE}`, EXIT.USAGE);
 }
 
+// Whoever reads the output may have had enough of it: no reason for a stack trace.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', () => {
+    process.exitCode ??= EXIT.FAILED;
+  });
+}
+
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
-  if (!(error instanceof CliError)) throw error;
-  process.stderr.write(`rdma-regcache: ${error.message.trimEnd()}\n`);
-  process.exitCode = error.exitStatus;
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`rdma-regcache: ${message.trimEnd()}\n`);
+  process.exitCode = error instanceof CliError ? error.exitStatus : EXIT.FAILED;
 }

@@ -54,12 +54,16 @@ export function runProgram(program: string, args: readonly string[], cwd?: strin
   });
 }
 
+/** Also where PATH does not lead to it. */
+const isThere = (name: string): boolean =>
+  findProgram(name) !== undefined || isExecutable(`/usr/bin/${name}`);
+
 /** The command that installs packages of the distribution, as far as it is known. */
 export function installCommand(packages: {
   readonly apt: readonly string[];
   readonly dnf: readonly string[];
 }): string {
-  if (findProgram('apt-get') === undefined && findProgram('dnf') !== undefined)
-    return `sudo dnf install ${packages.dnf.join(' ')}`;
-  return `sudo apt-get install ${packages.apt.join(' ')}`;
+  if (isThere('apt-get')) return `sudo apt-get install ${packages.apt.join(' ')}`;
+  if (isThere('dnf')) return `sudo dnf install ${packages.dnf.join(' ')}`;
+  return `install what your distribution calls ${packages.apt.join(' ')} (Debian) or ${packages.dnf.join(' ')} (Fedora)`;
 }

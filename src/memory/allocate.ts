@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer';
-import { inspect } from 'node:util';
-import { regcacheError, systemError } from '../errors.js';
+import { regcacheError, shown, systemError } from '../errors.js';
+import { checkBoolean, takeOptions } from '../options.js';
 import { E, PAGE_SIZE } from '../system/libc.js';
 import { addressOf } from './locate.js';
 import { pageCeil } from './pages.js';
@@ -25,7 +25,8 @@ export interface AllocateOptions {
  */
 export function allocatePageAligned(length: number, options: AllocateOptions = {}): Buffer {
   checkLength(length);
-  const shared = checkOptions(options);
+  const { shared = false } = takeOptions(options, ['shared']);
+  checkBoolean('shared', shared);
   // Ordinary memory with a page to spare, in which there is a boundary wherever it starts. Of what V8 maps by itself,
   // resizable buffers are 2 to 40 times as slow to index, and a WebAssembly.Memory takes 10 GiB of address space.
   const buffer = reserve(length, shared);
@@ -47,19 +48,6 @@ function checkLength(length: number): void {
   if (Number.isSafeInteger(length) && length > 0 && length <= constants.MAX_LENGTH) return;
   throw regcacheError(
     'ERR_INVALID_LENGTH',
-    `a length is a whole number of bytes from 1 to ${constants.MAX_LENGTH}, not ${inspect(length)}`,
+    `a length is a whole number of bytes from 1 to ${constants.MAX_LENGTH}, not ${shown(length)}`,
   );
-}
-
-function checkOptions(options: AllocateOptions): boolean {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw regcacheError('ERR_INVALID_OPTION', `options are an object, not ${inspect(options)}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (name !== 'shared')
-      throw regcacheError('ERR_INVALID_OPTION', `option ${name} is unknown; there is shared`);
-  }
-  const shared: unknown = options.shared ?? false;
-  if (typeof shared === 'boolean') return shared;
-  throw regcacheError('ERR_INVALID_OPTION', `option shared is true or false, not ${inspect(shared)}`);
 }

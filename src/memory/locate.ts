@@ -1,8 +1,8 @@
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
 import koffi from 'koffi';
-import { regcacheError } from '../errors.js';
+import { regcacheError, shown } from '../errors.js';
 
-const { isAnyArrayBuffer, isDataView } = types;
+const { isAnyArrayBuffer, isDataView, isProxy } = types;
 
 /** A WebAssembly.Memory: what of it matters here, as TypeScript knows the real one only together with a browser. */
 export interface WebAssemblyMemory {
@@ -65,17 +65,23 @@ export function checkRange(address: number, length: number): void {
   if (!Number.isSafeInteger(address) || address <= 0 || address >= ADDRESS_LIMIT) {
     throw regcacheError(
       'ERR_INVALID_ADDRESS',
-      `an address is a positive whole number below 2^52, not ${inspect(address)}`,
+      `an address is a positive whole number below 2^52, not ${shown(address)}`,
     );
   }
   if (!Number.isSafeInteger(length) || length <= 0 || address + length > ADDRESS_LIMIT) {
     throw regcacheError(
       'ERR_INVALID_LENGTH',
-      `a length is a positive whole number of bytes that ends within the address space, not ${inspect(length)}`,
+      `a length is a positive whole number of bytes that ends within the address space, not ${shown(length)}`,
       { address },
     );
   }
 }
+
+const TypedArray = Object.getPrototypeOf(Uint8Array.prototype) as object;
+/** Undefined for what is no typed array of any kind. */
+const kindOf = Object.getOwnPropertyDescriptor(TypedArray, Symbol.toStringTag)!;
+const lengthOfArray = Object.getOwnPropertyDescriptor(TypedArray, 'byteLength')!;
+const lengthOfDataView = Object.getOwnPropertyDescriptor(DataView.prototype, 'byteLength')!;
 
 /** A DataView takes nothing but real buffers, those of other realms (vm contexts) too, of any size. */
 function viewOfBuffer(memory: ArrayBufferLike | WebAssemblyMemory): DataView {
@@ -88,8 +94,10 @@ function viewOfBuffer(memory: ArrayBufferLike | WebAssemblyMemory): DataView {
   }
 }
 
-const isWebAssemblyMemory = (memory: object): memory is WebAssemblyMemory =>
-  WebAssemblyMemory !== undefined && memory instanceof WebAssemblyMemory;
+/** A proxy may throw when it is asked. */
+function isWebAssemblyMemory(memory: object): memory is WebAssemblyMemory {
+  return WebAssemblyMemory !== undefined && !isProxy(memory) && memory instanceof WebAssemblyMemory;
+}
 
 /** The buffer of a WebAssembly.Memory of another realm. */
 function bufferOfOtherRealm(value: unknown): ArrayBufferLike {
@@ -104,7 +112,9 @@ function bufferOfOtherRealm(value: unknown): ArrayBufferLike {
 
 function lengthOf(view: ArrayBufferView): number {
   try {
-    return view.byteLength;
+    // Not view.byteLength, which may be anybody's.
+    const getter = kindOf.get!.call(view) === undefined ? lengthOfDataView : lengthOfArray;
+    return getter.get!.call(view) as number;
   } catch (cause) {
     // Only a DataView throws: its buffer was detached, or has shrunk so that the view lies outside.
     if (isDetached(view.buffer)) throw detached(cause);

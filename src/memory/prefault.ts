@@ -1,5 +1,6 @@
 import { systemError, regcacheError } from '../errors.js';
 import { E, errno, madvise, madviseAsync, MADV_POPULATE_READ, MADV_POPULATE_WRITE } from '../system/libc.js';
+import { pageCeil, pageFloor } from './pages.js';
 
 /**
  * Fault pages in before they are watched and pinned, so that pinning itself need not copy zero pages or pages
@@ -38,6 +39,12 @@ export async function prefaultAsync(start: number, length: number, write: boolea
   await madviseAsync(start, length, MADV_POPULATE_READ);
   // What the matter is does not take long to find out, now that all pages are in place that can be.
   prefault(start, length, write);
+}
+
+/** Whether a load from any of these bytes would succeed now. Where the kernel is older than 5.14 it is taken for granted. */
+export function isReadable(address: number, length: number): boolean {
+  const start = pageFloor(address);
+  return madvise(start, pageCeil(address + length) - start, MADV_POPULATE_READ) === 0 || !knowsPopulate();
 }
 
 function failure(error: number, start: number, length: number): Error {

@@ -1,3 +1,4 @@
+import { takeFields } from '../options.js';
 import type { MemoryMonitor } from './monitor.js';
 
 /** The monitors that can be asked for by name. */
@@ -32,5 +33,6 @@ export interface MonitorChoice {
 
 /** The choice that a program made which brought a monitor of its own. */
 export function given(monitor: MemoryMonitor): MonitorChoice {
-  return { kind: monitor.kind, wanted: 'given', by: 'program', passedOver: [] };
+  const { kind } = takeFields(monitor, ['kind']);
+  return { kind, wanted: 'given', by: 'program', passedOver: [] };
 }

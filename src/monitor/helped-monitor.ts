@@ -1,7 +1,9 @@
 import { regcacheError, systemError } from '../errors.js';
+import { checkFunction } from '../options.js';
 import { E } from '../system/libc.js';
 import { ARRIVED, type Board, GONE, HIT } from './board.js';
-import type { DrainSink, MemoryMonitor } from './monitor.js';
+import { showToCaches } from './live-views.js';
+import { checkSink, checkWatch, type DrainSink, type MemoryMonitor } from './monitor.js';
 import { stillWatched, type Watch, WatchedRanges } from './watched-ranges.js';
 
 /**
@@ -18,10 +20,7 @@ export abstract class HelpedMonitor implements MemoryMonitor {
 
   protected constructor(board: Board) {
     this.#board = board;
-  }
-
-  get counter(): Int32Array {
-    return this.#board.counter;
+    showToCaches(this, () => ({ counter: this.#board.counter }));
   }
 
   /**
@@ -35,6 +34,7 @@ export abstract class HelpedMonitor implements MemoryMonitor {
 
   watch(start: number, end: number, cookie: number): boolean {
     this.#requireOpen();
+    checkWatch(start, end, cookie);
     if (this.watches.get(cookie) !== undefined) throw systemError(E.EINVAL, 'watch', 'the cookie is in use');
     // What went before is the business of those who watched then.
     this.#take(false);
@@ -58,6 +58,7 @@ export abstract class HelpedMonitor implements MemoryMonitor {
 
   drain(sink: DrainSink): void {
     this.#requireOpen();
+    checkSink(sink);
     this.#take(true);
     const { low, high } = this.#board.takenTo;
     // What is hit from here on is counted above that, and left to the next drain.
@@ -114,6 +115,7 @@ export abstract class HelpedMonitor implements MemoryMonitor {
 
   whenPending(callback: () => void): () => void {
     this.#requireOpen();
+    checkFunction('callback', callback);
     return this.#board.whenPending(callback);
   }
 

@@ -1,12 +1,23 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { threadId } from 'node:worker_threads';
 import koffi from 'koffi';
 import { regcacheError } from '../errors.js';
+import { refuseOption, takeOptions } from '../options.js';
 
 /** The C code that some monitors need, as koffi has loaded it. */
 export type Helper = ReturnType<typeof koffi.load>;
@@ -33,6 +44,20 @@ export function loadHelper(defines: readonly string[] = []): Helper {
   return helper;
 }
 
+export interface HelperOptions {
+  /** @internal Another build of the C helper, for tests: one that {@link loadHelper} has loaded. */
+  helper?: Helper;
+}
+
+/** The helper to use. @throws ERR_INVALID_OPTION, and what {@link loadHelper} throws */
+export function helperOf(options: HelperOptions): Helper {
+  const { helper } = takeOptions(options, ['helper']);
+  if (helper === undefined) return loadHelper();
+  // Its functions are called with whatever addresses it takes for its own.
+  if (![...loaded.values()].includes(helper)) refuseOption('helper', 'is none that was loaded here');
+  return helper;
+}
+
 function prebuilt(defines: readonly string[]): Helper | undefined {
   const path = join(SOURCES, 'prebuilt', `linux-${process.arch}.so`);
   return defines.length === 0 && existsSync(path) ? tryToLoad(path) : undefined;
@@ -47,14 +72,47 @@ function tryToLoad(path: string): Helper | undefined {
   }
 }
 
-function compiled(defines: readonly string[]): Helper {
-  const sources = readdirSync(SOURCES).filter((name) => name.endsWith('.c') || name.endsWith('.h'));
-  const flags = [...FLAGS, ...defines];
+/** The folders that a compiled helper may be kept in. */
+const foldersForIt = (): string[] => [join(SOURCES, 'build'), userFolder()];
+
+/**
+ * Where a helper is, or could be kept once it is compiled; nothing when there is no such folder.
+ * For who wants to know without compiling one.
+ */
+export function placeOfHelper(): string | undefined {
+  const ready = [
+    join(SOURCES, 'prebuilt', `linux-${process.arch}.so`),
+    ...foldersForIt().map((folder) => join(folder, fileFor(sourceFiles(), FLAGS))),
+  ];
+  return ready.find((path) => existsSync(path)) ?? foldersForIt().find(canBeMade);
+}
+
+/** Whether this user can write to a folder, or make it. */
+function canBeMade(folder: string): boolean {
+  let at = folder;
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  try {
+    accessSync(at, constants.W_OK | constants.X_OK);
+    return statSync(at).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+const sourceFiles = (): string[] =>
+  readdirSync(SOURCES).filter((name) => name.endsWith('.c') || name.endsWith('.h'));
+
+function fileFor(sources: readonly string[], flags: readonly string[]): string {
   const hash = createHash('sha256').update(`${process.arch} ${flags.join(' ')}`);
   for (const name of sources) hash.update(`\n${name}\n`).update(readFileSync(join(SOURCES, name)));
-  const file = `monitor-${hash.digest('hex').slice(0, 16)}.so`;
+  return `monitor-${hash.digest('hex').slice(0, 16)}.so`;
+}
 
-  const folders = [join(SOURCES, 'build'), userFolder()];
+function compiled(defines: readonly string[]): Helper {
+  const sources = sourceFiles();
+  const flags = [...FLAGS, ...defines];
+  const file = fileFor(sources, flags);
+  const folders = foldersForIt();
   for (const folder of folders) {
     const path = join(folder, file);
     const helper = existsSync(path) ? tryToLoad(path) : undefined;

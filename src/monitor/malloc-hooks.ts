@@ -2,7 +2,7 @@ import { regcacheError, systemError, type RegcacheError } from '../errors.js';
 import { E } from '../system/libc.js';
 import { Board } from './board.js';
 import { HelpedMonitor } from './helped-monitor.js';
-import { type Helper, loadHelper } from './helper.js';
+import { type HelperOptions, helperOf } from './helper.js';
 
 /** What this monitor does not see, or sees too early; native/monitor/README.md has the reasons. */
 export const LIMITS: readonly string[] = [
@@ -17,10 +17,7 @@ export const LIMITS: readonly string[] = [
   'Every change of any mapping in the process is reported, also of memory that nobody watches.',
 ];
 
-export interface MallocHooksOptions {
-  /** @internal Another build of the C helper, for tests. */
-  helper?: Helper;
-}
+export type MallocHooksOptions = HelperOptions;
 
 /**
  * Registration caches' usual way to hear of unmapping: UCX's libucm, which hooks libc's functions. For comparison, and
@@ -33,8 +30,8 @@ export class MallocHooksMonitor extends HelpedMonitor {
    * @throws ERR_NO_MONITOR where libucm is not installed or cannot hook, ERR_NO_HELPER without the C helper, or the
    *   system's error
    */
-  constructor({ helper = loadHelper() }: MallocHooksOptions = {}) {
-    super(new Board(helper, 'regcache_hooks', cannotOpen));
+  constructor(options: MallocHooksOptions = {}) {
+    super(new Board(helperOf(options), 'regcache_hooks', cannotOpen));
   }
 
   protected begin(start: number, end: number): { from: number; to: number } {

@@ -1,3 +1,6 @@
+import { ADDRESS_LIMIT } from '../memory/locate.js';
+import { checkFunction, checkWhole, takeFields } from '../options.js';
+
 /**
  * What the cache asks of whoever watches the address space. The kernel driver is the one that keeps every promise
  * below; tests stand a model in its place.
@@ -8,9 +11,10 @@ export interface MemoryMonitor {
 
   /**
    * Live view of the counter, a little-endian 64-bit number: word 0 is its low half, word 1 its high half. It moves
-   * whenever an event has hit at least one watched range. Must not be read after `close()`.
+   * whenever an event has hit at least one watched range. Must not be read after `close()`. The monitors of this
+   * package show theirs to caches only: live-views.ts.
    */
-  readonly counter: Int32Array;
+  readonly counter?: Int32Array;
 
   /**
    * If the monitor has them: a word for each slot, which changes with every hit of a range watched under that slot,
@@ -60,4 +64,17 @@ export interface DrainSink {
   invalidated(cookie: number, start: number, end: number): void;
   /** All events up to this value of the counter (its two halves) have been reported. */
   drainedTo(low: number, high: number): void;
+}
+
+/** @throws ERR_INVALID_OPTION for what no monitor can watch */
+export function checkWatch(start: number, end: number, cookie: number): void {
+  checkWhole('start', start, 0, ADDRESS_LIMIT);
+  checkWhole('end', end, 0, ADDRESS_LIMIT);
+  checkWhole('cookie', cookie, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** @throws ERR_INVALID_OPTION for what cannot be told anything */
+export function checkSink(sink: DrainSink): void {
+  for (const name of ['invalidated', 'drainedTo'] as const)
+    checkFunction(name, (takeFields(sink, [name]) as Partial<DrainSink>)[name]);
 }

@@ -1,4 +1,5 @@
-import type { DrainSink, MemoryMonitor } from './monitor.js';
+import { showToCaches } from './live-views.js';
+import { checkSink, type DrainSink, type MemoryMonitor } from './monitor.js';
 
 /**
  * Watches nothing. A cache on it keeps the promise in the one way that is left: each acquire makes a registration of its
@@ -6,8 +7,12 @@ import type { DrainSink, MemoryMonitor } from './monitor.js';
  */
 export class NoMonitor implements MemoryMonitor {
   readonly kind = 'none';
-  /** Never moves. */
-  readonly counter = new Int32Array(2);
+
+  constructor() {
+    // Never moves.
+    const counter = new Int32Array(2);
+    showToCaches(this, () => ({ counter }));
+  }
 
   watch(): false {
     return false;
@@ -18,6 +23,7 @@ export class NoMonitor implements MemoryMonitor {
   }
 
   drain(sink: DrainSink): void {
+    checkSink(sink);
     sink.drainedTo(0, 0);
   }
 

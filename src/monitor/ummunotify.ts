@@ -1,10 +1,12 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import koffi from 'koffi';
-import { regcacheError, systemError, type RegcacheError } from '../errors.js';
+import { regcacheError, shown, systemError, type RegcacheError } from '../errors.js';
+import { checkFunction, checkWhole, takeOptions } from '../options.js';
 import { CollectedMapping } from '../system/collected-mapping.js';
 import { E, errno, ioctl, O_NONBLOCK, O_RDONLY, PAGE_SIZE, read } from '../system/libc.js';
 import { watchReadable, type ReadableWatch } from '../system/readable.js';
-import type { DrainSink, MemoryMonitor } from './monitor.js';
+import { showToCaches } from './live-views.js';
+import { checkSink, checkWatch, type DrainSink, type MemoryMonitor } from './monitor.js';
 import {
   BATCH,
   DEVICE_PATH,
@@ -61,9 +63,16 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   /**
    * Open the device and map its counter page.
-   * @throws ERR_NO_MONITOR (no such device), ERR_MONITOR_ACCESS (no permission), or the system's error
+   * @throws ERR_NO_MONITOR (no such device), ERR_MONITOR_ACCESS (no permission), ERR_INVALID_OPTION, or the system's
+   *   error
    */
-  constructor({ path = DEVICE_PATH, features = Feature.GENERATION | Feature.BATCH }: UmmunotifyOptions = {}) {
+  constructor(options: UmmunotifyOptions = {}) {
+    const { path = DEVICE_PATH, features = Feature.GENERATION | Feature.BATCH } = takeOptions(options, [
+      'path',
+      'features',
+    ]);
+    checkPath(path);
+    checkWhole('features', features, 0, 0xffff);
     this.#path = path;
     this.#fd = openDevice(path);
     try {
@@ -77,6 +86,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
       throw error;
     }
     if ((this.features & Feature.BATCH) !== 0) this.#batch = new CookieBatch();
+    showToCaches(this, () => ({ counter: this.#counter, generations: this.#generations }));
   }
 
   /** Map `length` bytes of the device and look at the first `shown` of them. */
@@ -89,28 +99,25 @@ export class UmmunotifyMonitor implements MemoryMonitor {
     return new Int32Array(mapping.view(shown));
   }
 
-  /** Ask for extensions; those granted. Nothing is asked of the driver when none are wanted. */
+  /** Ask for extensions; those granted. */
   #exchange(wanted: number): number {
-    if (wanted === 0) return 0;
+    // Also where none are wanted: another device's pages and reads would be taken for this one's.
     this.#argument.writeUInt32LE((FEATURE_TAG | wanted) >>> 0, 0);
     if (this.#control(UMMUNOTIFY_EXCHANGE_FEATURES) === -1) {
-      throw systemError(errno(), 'UMMUNOTIFY_EXCHANGE_FEATURES', undefined, { path: this.#path });
+      const error = errno();
+      const call = 'UMMUNOTIFY_EXCHANGE_FEATURES';
+      if (error === E.ENOTTY) throw noneOfOurs(this.#path, call);
+      throw systemError(error, call, undefined, { path: this.#path });
     }
     const answer = this.#argument.readUInt32LE(0);
     return (answer & FEATURE_TAG_MASK) >>> 0 === FEATURE_TAG ? answer & ~FEATURE_TAG_MASK : 0;
   }
 
-  get counter(): Int32Array {
-    return this.#counter;
-  }
-
-  get generations(): Int32Array | undefined {
-    return this.#generations;
-  }
-
   /** @throws ENOSPC past the driver's `max_ranges`, ENOMEM, EINVAL for a cookie in use */
   watch(start: number, end: number, cookie: number, slot: number): true {
     this.#requireOpen();
+    checkWatch(start, end, cookie);
+    checkWhole('slot', slot, 0, Number.MAX_SAFE_INTEGER);
     const argument = this.#argument;
     putUint64(argument, REGISTER.START, start);
     putUint64(argument, REGISTER.END, end);
@@ -130,6 +137,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   unwatch(cookie: number): void {
     this.#requireOpen();
+    if (!Number.isSafeInteger(cookie) || cookie < 0) checkWhole('cookie', cookie, 0, Number.MAX_SAFE_INTEGER);
     if (this.#delivering && this.#batch !== undefined) {
       // No drain reports it again: the batch goes to the driver before the next read.
       if (this.#batch.add(cookie) === BATCH.MAX) this.#unwatchBatch();
@@ -140,6 +148,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   drain(sink: DrainSink): void {
     this.#requireOpen();
+    checkSink(sink);
     // Sampled before the first read: every event counted up to here is then either read below or was read before,
     // so that the sample may be adopted when nothing is pending. The high half is read again to notice a carry.
     let high: number, low: number;
@@ -217,6 +226,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
 
   whenPending(callback: () => void): () => void {
     this.#requireOpen();
+    checkFunction('callback', callback);
     const watch = watchReadable(this.#fd, callback);
     watch.unref();
     this.#watches.add(watch);
@@ -282,13 +292,30 @@ class CookieBatch {
  * of this process are nobody else's. Non-blocking: a drain must end.
  */
 function openDevice(path: string): number {
+  let fd: number;
   try {
-    return openSync(path, O_RDONLY | O_NONBLOCK);
+    fd = openSync(path, O_RDONLY | O_NONBLOCK);
   } catch (error) {
     const { errno } = error as NodeJS.ErrnoException;
     throw errno === undefined ? error : cannotOpen(path, -errno);
   }
+  // A file can be mapped, too, and what lies past its end ends whoever looks at it (SIGBUS).
+  if (fstatSync(fd).isCharacterDevice()) return fd;
+  closeSync(fd);
+  throw noneOfOurs(path, 'open');
 }
+
+function checkPath(path: string): void {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return;
+  throw regcacheError('ERR_INVALID_OPTION', `option path is the path of a device, not ${shown(path)}`);
+}
+
+const noneOfOurs = (path: string, syscall: string): RegcacheError =>
+  regcacheError('ERR_NO_MONITOR', `${path} is not an ummunotify device`, {
+    syscall,
+    path,
+    advice: `name the right one in RDMA_REGCACHE_DEVICE, or leave it out for ${DEVICE_PATH}`,
+  });
 
 function cannotOpen(path: string, error: number): RegcacheError {
   const details = { errno: error, syscall: 'open', path };
@@ -299,6 +326,9 @@ function cannotOpen(path: string, error: number): RegcacheError {
       return regcacheError('ERR_NO_MONITOR', `there is no ${path}`, {
         ...details,
         advice:
+          (path === DEVICE_PATH
+            ? ''
+            : `the device is ${DEVICE_PATH} unless RDMA_REGCACHE_DEVICE names another: unset it, or `) +
           'load the kernel module (sudo modprobe ummunotify), or build and install it ' +
           '(npx rdma-regcache module install)',
       });

@@ -3,7 +3,7 @@ import { regcacheError, systemError, type RegcacheError } from '../errors.js';
 import { E, errno, ioctl, MS_ASYNC, msync, PAGE_SIZE } from '../system/libc.js';
 import { Board } from './board.js';
 import { HelpedMonitor } from './helped-monitor.js';
-import { type Helper, loadHelper } from './helper.js';
+import { type HelperOptions, helperOf } from './helper.js';
 import { RANGE, UFFDIO_REGISTER, UFFDIO_REGISTER_MODE_WP, UFFDIO_UNREGISTER } from './userfaultfd-abi.js';
 
 /** What this monitor does not see, or sees too late; native/monitor/README.md has the reasons. */
@@ -22,10 +22,7 @@ export const LIMITS: readonly string[] = [
   'Each watched range splits its mapping: vm.max_map_count limits how many there can be.',
 ];
 
-export interface UserfaultfdOptions {
-  /** @internal Another build of the C helper, for tests. */
-  helper?: Helper;
-}
+export type UserfaultfdOptions = HelperOptions;
 
 /**
  * Stock kernels' own answer to "did any of these mappings change?", for any user: a userfaultfd under which ranges
@@ -41,7 +38,8 @@ export class UserfaultfdMonitor extends HelpedMonitor {
    * @throws ERR_NO_MONITOR where the kernel has no userfaultfd that serves, ERR_MONITOR_ACCESS where the process may not
    *   use it, ERR_NO_HELPER without the C helper, or the system's error
    */
-  constructor({ helper = loadHelper() }: UserfaultfdOptions = {}) {
+  constructor(options: UserfaultfdOptions = {}) {
+    const helper = helperOf(options);
     const board = new Board(helper, 'regcache_userfaultfd', cannotOpen);
     super(board);
     this.#memory = board.more;

@@ -1,12 +1,14 @@
 import koffi from 'koffi';
 import { regcacheError, systemError } from '../errors.js';
+import { E } from '../system/libc.js';
 import { swap32 } from './byte-order.js';
 import { CompletionEvents } from './completion-events.js';
 import type { Context } from './context.js';
 import { LAYOUT, VALUES } from './layout.js';
 import { libibverbs, readUint32, verbsError } from './library.js';
-import type { Operations } from './operations.js';
-import { Resource } from './resource.js';
+import { type Operations, operationsOf } from './operations.js';
+import { MADE, pointerOf, Resource } from './resource.js';
+import { checkBoolean, checkSignal, checkWhole, takeOptions } from '../options.js';
 import { opcodeName, statusName, SUCCESS, type WorkCompletion } from './work-completion.js';
 
 export interface CompletionQueueOptions {
@@ -40,29 +42,40 @@ export class CompletionQueue extends Resource {
   readonly context: Context;
   /** Completions it can hold; the device may have rounded up. */
   readonly entries: number;
-  /** Completions that one poll takes at most. */
-  readonly batch: number;
-  readonly #pollCq: Operations['pollCq'];
+  readonly #batch: number;
+  readonly #operations: Operations;
   readonly #words: Uint32Array;
   readonly #address: number;
   readonly #events: CompletionEvents | undefined;
 
   constructor(context: Context, options: CompletionQueueOptions = {}) {
-    const { entries = 256 } = options;
-    checkCount('entries', entries);
-    checkCount('batch', options.batch ?? 1);
+    const { entries = 256, batch: most = 16, events: wanted = false } = takeOptions(options, OPTIONS);
+    checkWhole('entries', entries, 1, MOST);
+    checkWhole('batch', most, 1, MOST);
+    checkBoolean('events', wanted);
+    const parent = pointerOf(context, 'device context');
     // Never more than there can be; allocated first, so that a failure leaves no queue behind.
-    const batch = Math.min(options.batch ?? 16, entries);
-    const words = new Uint32Array(new ArrayBuffer(batch * LAYOUT.ibv_wc.sizeof));
-    const events = options.events === true ? new CompletionEvents(context.pointer) : undefined;
-    super('completion queue', create(context.pointer, entries, events), 'ibv_destroy_cq', [context]);
+    const batch = Math.min(most, entries);
+    const words = wordsFor(batch);
+    const events = wanted ? new CompletionEvents(parent) : undefined;
+    super(MADE, KIND, {
+      pointer: create(parent, entries, events),
+      parents: [context],
+      destroyCall: 'ibv_destroy_cq',
+      destroy: (address) => libibverbs().destroyCq(address),
+    });
     this.#events = events;
     this.context = context;
     this.entries = readUint32(this.pointer + LAYOUT.ibv_cq.cqe);
-    this.batch = batch;
-    this.#pollCq = context.operations.pollCq;
+    this.#batch = batch;
+    this.#operations = operationsOf(context);
     this.#words = words;
     this.#address = Number(koffi.address(this.#words));
+  }
+
+  /** Completions that one poll takes at most. */
+  get batch(): number {
+    return this.#batch;
   }
 
   /**
@@ -80,10 +93,14 @@ export class CompletionQueue extends Resource {
    * Take finished work requests without allocating.
    * @param max at most so many; at most `batch`
    * @returns how many were taken; they are readable at indices from 0 until the next poll
-   * @throws RegcacheError `ERR_CLOSED`, or the error of ibv_poll_cq(3)
+   * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION`, or the error of ibv_poll_cq(3)
    */
-  pollRaw(max = this.batch): number {
-    const count = this.#pollCq(this.pointer, max < this.batch ? max : this.batch, this.#address);
+  pollRaw(max = this.#batch): number {
+    const batch = this.#batch;
+    if (typeof max !== 'number' || !(max >= 0)) checkWhole('max', max, 0, batch);
+    // What is not below it, or no 32-bit number, would have the library write past the end.
+    const most = max < batch ? max : batch;
+    const count = this.#operations.pollCq(pointerOf(this, KIND), most, this.#address);
     if (count < 0) throw verbsError(count, 'ibv_poll_cq');
     return count;
   }
@@ -101,10 +118,11 @@ export class CompletionQueue extends Resource {
         'waiting needs a completion queue made with { events: true }',
       );
     }
+    checkSignal(signal);
     for (;;) {
       const found = this.poll();
       if (found.length > 0) return found;
-      const result = this.context.operations.reqNotifyCq(this.pointer, 0);
+      const result = this.#operations.reqNotifyCq(pointerOf(this, KIND), 0);
       if (result !== 0) throw verbsError(result, 'ibv_req_notify_cq');
       // What came in before the queue was armed raises no event (ibv_req_notify_cq(3)).
       const late = this.poll();
@@ -115,41 +133,41 @@ export class CompletionQueue extends Resource {
 
   /** The id that the work request was given. */
   idAt(index: number): number {
-    const at = index * WORDS + ID;
+    const at = this.#at(index) + ID;
     return this.#words[at] + this.#words[at + 1] * 0x1_0000_0000;
   }
 
   /** Value of `enum ibv_wc_status`: 0 is success; the index into `COMPLETION_STATUSES`. */
   statusAt(index: number): number {
-    return this.#words[index * WORDS + STATUS];
+    return this.#words[this.#at(index) + STATUS];
   }
 
   /** Value of `enum ibv_wc_opcode`; only if the status is success. */
   opcodeAt(index: number): number {
-    return this.#words[index * WORDS + OPCODE];
+    return this.#words[this.#at(index) + OPCODE];
   }
 
   /** Bytes received or read; only for successful receives, RDMA reads and atomics. */
   byteLengthAt(index: number): number {
-    return this.#words[index * WORDS + BYTE_LENGTH];
+    return this.#words[this.#at(index) + BYTE_LENGTH];
   }
 
   qpNumberAt(index: number): number {
-    return this.#words[index * WORDS + QP_NUMBER];
+    return this.#words[this.#at(index) + QP_NUMBER];
   }
 
   vendorErrorAt(index: number): number {
-    return this.#words[index * WORDS + VENDOR_ERROR];
+    return this.#words[this.#at(index) + VENDOR_ERROR];
   }
 
   /** Whether the message carried immediate data. */
   hasImmediateAt(index: number): boolean {
-    return (this.#words[index * WORDS + FLAGS] & VALUES.IBV_WC_WITH_IMM) !== 0;
+    return (this.#words[this.#at(index) + FLAGS] & VALUES.IBV_WC_WITH_IMM) !== 0;
   }
 
   /** The 32 bits of immediate data; they travel in network byte order. */
   immediateAt(index: number): number {
-    return swap32(this.#words[index * WORDS + IMMEDIATE]);
+    return swap32(this.#words[this.#at(index) + IMMEDIATE]);
   }
 
   /** All of a completion as an object. */
@@ -174,8 +192,26 @@ export class CompletionQueue extends Resource {
     this.#events?.close();
   }
 
-  protected override destroy(pointer: number): number {
-    return libibverbs().destroyCq(pointer);
+  /** Where a completion begins, in words. */
+  #at(index: number): number {
+    if (!Number.isInteger(index) || index < 0 || index >= this.#batch) {
+      checkWhole('index', index, 0, this.#batch - 1);
+    }
+    return index * WORDS;
+  }
+}
+
+const KIND = 'completion queue';
+const OPTIONS = ['entries', 'batch', 'events'];
+/** The library counts them in an int. */
+const MOST = 0x7fff_ffff;
+
+function wordsFor(completions: number): Uint32Array {
+  const bytes = completions * LAYOUT.ibv_wc.sizeof;
+  try {
+    return new Uint32Array(new ArrayBuffer(bytes));
+  } catch (cause) {
+    throw systemError(E.ENOMEM, 'calloc', `there is no room for ${completions} completions`, { cause });
   }
 }
 
@@ -189,9 +225,4 @@ function create(context: number, entries: number, events: CompletionEvents | und
     'ibv_create_cq',
     `${entries} entries; the device's limits are maxCompletionQueues and maxCompletionQueueEntries of queryDevice()`,
   );
-}
-
-function checkCount(name: string, value: number): void {
-  if (Number.isInteger(value) && value > 0 && value <= 0x7fff_ffff) return;
-  throw regcacheError('ERR_INVALID_OPTION', `${name} must be a whole number from 1 on, not ${value}`);
 }

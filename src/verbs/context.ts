@@ -4,9 +4,10 @@ import type { Device } from './device.js';
 import { formatGid, type GidEntry, type GidType } from './gid.js';
 import { LAYOUT } from './layout.js';
 import { libibverbs, verbsError } from './library.js';
-import { loadOperations, type Operations } from './operations.js';
+import { operationsOf } from './operations.js';
 import { ProtectionDomain } from './protection-domain.js';
-import { Resource } from './resource.js';
+import { MADE, pointerOf, requireMade, Resource } from './resource.js';
+import { checkWhole } from '../options.js';
 
 /** What the device can do at most (ibv_query_device(3)); a limit is no promise that so many can be had. */
 export interface DeviceAttributes {
@@ -77,15 +78,19 @@ const FORK_STATUS: readonly ForkStatus[] = ['disabled', 'enabled', 'unneeded'];
 /** An open RDMA device: what all other objects are made from. Made by `openDevice`. */
 export class Context extends Resource {
   readonly device: Device;
-  /** The provider's functions for the data path. */
-  readonly operations: Operations;
 
   /** @param pointer from ibv_open_device(3); closed again if this throws */
-  constructor(pointer: number, device: Device) {
-    super('device context', pointer, 'ibv_close_device', []);
+  constructor(made: typeof MADE, pointer: number, device: Device) {
+    requireMade(made, 'device context');
+    super(made, 'device context', {
+      pointer,
+      parents: [],
+      destroyCall: 'ibv_close_device',
+      destroy: (address) => libibverbs().closeDevice(address),
+    });
     this.device = device;
     try {
-      this.operations = loadOperations(pointer);
+      operationsOf(this);
     } catch (error) {
       this.close();
       throw error;
@@ -96,7 +101,7 @@ export class Context extends Resource {
   queryDevice(): DeviceAttributes {
     const at = LAYOUT.ibv_device_attr;
     const attributes = Buffer.alloc(at.sizeof);
-    const result = libibverbs().queryDevice(this.pointer, attributes);
+    const result = libibverbs().queryDevice(pointerOf(this, KIND), attributes);
     if (result !== 0) throw verbsError(result, 'ibv_query_device');
     const longest = attributes.readBigUInt64LE(at.max_mr_size);
     return {
@@ -127,7 +132,8 @@ export class Context extends Resource {
   queryPort(port = 1): PortAttributes {
     const at = LAYOUT.ibv_port_attr;
     const attributes = Buffer.alloc(at.sizeof);
-    const result = libibverbs().queryPort(this.pointer, port, attributes);
+    checkWhole('port', port, 0, 255);
+    const result = libibverbs().queryPort(pointerOf(this, KIND), port, attributes);
     if (result !== 0) throw verbsError(result, 'ibv_query_port', `port ${port} of ${this.device.name}`);
     return {
       port,
@@ -148,7 +154,9 @@ export class Context extends Resource {
   queryGid(port: number, index: number): GidEntry {
     const size = LAYOUT.ibv_gid_entry.sizeof;
     const entry = Buffer.alloc(size);
-    const result = libibverbs().queryGid(this.pointer, port, index, entry, 0, size);
+    checkWhole('port', port, 0, 255);
+    checkWhole('index', index, 0, 0xffff_ffff);
+    const result = libibverbs().queryGid(pointerOf(this, KIND), port, index, entry, 0, size);
     if (result !== 0) throw verbsError(result, 'ibv_query_gid_ex', `entry ${index} of port ${port}`);
     return gidEntry(entry);
   }
@@ -162,7 +170,7 @@ export class Context extends Resource {
     const ports = Array.from({ length: this.queryDevice().ports }, (_, i) => this.queryPort(i + 1));
     const max = ports.reduce((sum, each) => sum + each.gidTableLength, 0);
     const entries = Buffer.alloc(Math.max(1, max) * size);
-    const count = Number(libibverbs().queryGidTable(this.pointer, entries, max, 0, size));
+    const count = Number(libibverbs().queryGidTable(pointerOf(this, KIND), entries, max, 0, size));
     if (count < 0) throw systemError(-count, 'ibv_query_gid_table');
     return Array.from({ length: count }, (_, i) =>
       gidEntry(entries.subarray(i * size, (i + 1) * size)),
@@ -183,11 +191,9 @@ export class Context extends Resource {
   createCompletionQueue(options?: CompletionQueueOptions): CompletionQueue {
     return new CompletionQueue(this, options);
   }
-
-  protected override destroy(pointer: number): number {
-    return libibverbs().closeDevice(pointer);
-  }
 }
+
+const KIND = 'device context';
 
 // enum ibv_mtu: 1 is 256 bytes, 5 is 4096.
 const mtuBytes = (value: number): number => 128 << value;

@@ -1,10 +1,11 @@
 import { accessSync, constants } from 'node:fs';
 import koffi from 'koffi';
 import { E } from '../system/libc.js';
-import { regcacheError, systemError } from '../errors.js';
+import { regcacheError, shown, systemError } from '../errors.js';
 import { Context } from './context.js';
 import { LAYOUT } from './layout.js';
 import { libibverbs, readPointer, readString, readUint32 } from './library.js';
+import { MADE } from './resource.js';
 
 /** An RDMA device as ibv_get_device_list(3) reports it, without opening it. */
 export interface Device {
@@ -46,10 +47,13 @@ export function listDevices(): Device[] {
 /**
  * Open a device.
  * @param name the device's name; the first device if none is given
- * @throws RegcacheError `ERR_NO_LIBIBVERBS`, `ERR_NO_RDMA_DEVICE`, `ERR_RDMA_ACCESS`, or the error of
- * ibv_open_device(3)
+ * @throws RegcacheError `ERR_NO_LIBIBVERBS`, `ERR_NO_RDMA_DEVICE`, `ERR_RDMA_ACCESS`, `ERR_INVALID_OPTION`, or the
+ * error of ibv_open_device(3)
  */
 export function openDevice(name?: string): Context {
+  if (name !== undefined && typeof name !== 'string') {
+    throw regcacheError('ERR_INVALID_OPTION', `the name of a device is a text, not ${shown(name)}`);
+  }
   return withDeviceList((pointers) => {
     const pointer = pointers.find((each) => name === undefined || nameOf(each) === name);
     if (pointer === undefined) {
@@ -66,7 +70,7 @@ export function openDevice(name?: string): Context {
     const context = libibverbs().openDevice(pointer);
     if (context === 0) throw openError(koffi.errno(), device);
     // The list may be freed now: an open context keeps its device (ibv_get_device_list(3)).
-    return new Context(context, device);
+    return new Context(MADE, context, device);
   });
 }
 

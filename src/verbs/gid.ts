@@ -1,4 +1,4 @@
-import { regcacheError } from '../errors.js';
+import { regcacheError, shown } from '../errors.js';
 
 /** How packets with a GID travel: `'RoCE v2'` is UDP/IP and routable, `'RoCE v1'` is plain Ethernet. */
 export type GidType = 'InfiniBand' | 'RoCE v1' | 'RoCE v2';
@@ -27,8 +27,11 @@ export function formatGid(bytes: Uint8Array): string {
  * @throws RegcacheError `ERR_INVALID_OPTION`
  */
 export function parseGid(text: string): Buffer {
-  if (!/^([0-9a-f]{4}:){7}[0-9a-f]{4}$/i.test(text)) {
-    throw regcacheError('ERR_INVALID_OPTION', `'${text}' is not a GID of 8 groups of 4 hexadecimal digits`);
+  if (typeof text !== 'string' || !/^([0-9a-f]{4}:){7}[0-9a-f]{4}$/i.test(text)) {
+    throw regcacheError(
+      'ERR_INVALID_OPTION',
+      `${shown(text)} is not a GID of 8 groups of 4 hexadecimal digits`,
+    );
   }
   return Buffer.from(text.replaceAll(':', ''), 'hex');
 }

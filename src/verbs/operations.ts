@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import { LAYOUT } from './layout.js';
 import { readPointer } from './library.js';
+import { pointerOf } from './resource.js';
 
 /**
  * The functions of the data path. verbs.h has them inline, as calls through the operation table of the context, so no
@@ -20,8 +21,19 @@ const POLL = koffi.proto('int', ['uintptr_t', 'int', 'uintptr_t']);
 const NOTIFY = koffi.proto('int', ['uintptr_t', 'int']);
 const POST = koffi.proto('int', ['uintptr_t', 'uintptr_t', 'uintptr_t']);
 
-/** Read the table of an open context; decoding a function pointer takes microseconds, so once per context. */
-export function loadOperations(context: number): Operations {
+const known = new WeakMap<object, Operations>();
+
+/**
+ * Those of an open context; decoding a function pointer takes microseconds, so once per context. They take any number
+ * for a pointer, so no object that programs get at has them.
+ */
+export function operationsOf(context: object): Operations {
+  let operations = known.get(context);
+  if (operations === undefined) known.set(context, (operations = load(pointerOf(context, 'device context'))));
+  return operations;
+}
+
+function load(context: number): Operations {
   const table = context + LAYOUT.ibv_context.ops;
   const at = LAYOUT.ibv_context_ops;
   const decode = (offset: number, prototype: ReturnType<typeof koffi.proto>): unknown =>

@@ -4,7 +4,7 @@ import { type Context } from './context.js';
 import { libibverbs } from './library.js';
 import { MemoryRegion } from './memory-region.js';
 import { QueuePair, type QueuePairOptions } from './queue-pair.js';
-import { Resource } from './resource.js';
+import { MADE, pointerOf, Resource } from './resource.js';
 
 /**
  * What belongs together: a queue pair reaches only memory regions of its own protection domain. Made by
@@ -14,7 +14,12 @@ export class ProtectionDomain extends Resource {
   readonly context: Context;
 
   constructor(context: Context) {
-    super('protection domain', allocate(context.pointer), 'ibv_dealloc_pd', [context]);
+    super(MADE, 'protection domain', {
+      pointer: allocate(pointerOf(context, 'device context')),
+      parents: [context],
+      destroyCall: 'ibv_dealloc_pd',
+      destroy: (address) => libibverbs().deallocPd(address),
+    });
     this.context = context;
   }
 
@@ -46,10 +51,6 @@ export class ProtectionDomain extends Resource {
    */
   createQueuePair(options: QueuePairOptions): QueuePair {
     return new QueuePair(this, options);
-  }
-
-  protected override destroy(pointer: number): number {
-    return libibverbs().deallocPd(pointer);
   }
 }
 

@@ -1,4 +1,5 @@
 import { regcacheError } from '../errors.js';
+import { checkWhole, takeFields } from '../options.js';
 import { parseGid } from './gid.js';
 
 /**
@@ -24,28 +25,28 @@ export interface QueuePairEndpoint {
   readsInitiated: number;
 }
 
-/** @throws RegcacheError `ERR_INVALID_OPTION` naming the first field that is wrong */
-export function checkEndpoint(endpoint: QueuePairEndpoint): void {
-  const limits = {
-    qpNumber: [0, 0xff_ffff],
-    psn: [0, 0xff_ffff],
-    port: [1, 255],
-    lid: [0, 0xffff],
-    mtu: [256, 4096],
-    readsAccepted: [0, 255],
-    readsInitiated: [0, 255],
-  } as const;
-  for (const [name, [min, max]] of Object.entries(limits)) {
-    const value: unknown = endpoint[name as keyof typeof limits];
-    if (!Number.isInteger(value) || (value as number) < min || (value as number) > max) {
-      throw regcacheError(
-        'ERR_INVALID_OPTION',
-        `${name} of the remote endpoint must be a whole number from ${min} to ${max}, not ${String(value)}`,
-      );
-    }
+/** The least and the most that each number may be. */
+const RANGES = {
+  qpNumber: [0, 0xff_ffff],
+  psn: [0, 0xff_ffff],
+  port: [1, 255],
+  lid: [0, 0xffff],
+  mtu: [256, 4096],
+  readsAccepted: [0, 255],
+  readsInitiated: [0, 255],
+} as const;
+
+/**
+ * A copy with what is known of it here; a newer version may have sent more.
+ * @throws RegcacheError `ERR_INVALID_OPTION` naming the first field that is wrong
+ */
+export function takeEndpoint(endpoint: QueuePairEndpoint): QueuePairEndpoint {
+  const taken = takeFields(endpoint, [...Object.keys(RANGES), 'gid']);
+  for (const [name, [least, most]] of Object.entries(RANGES))
+    checkWhole(`${name} of the remote endpoint`, taken[name as keyof typeof RANGES], least, most);
+  if (!Number.isInteger(Math.log2(taken.mtu))) {
+    throw regcacheError('ERR_INVALID_OPTION', `${taken.mtu} is not an MTU of RDMA`);
   }
-  if (!Number.isInteger(Math.log2(endpoint.mtu))) {
-    throw regcacheError('ERR_INVALID_OPTION', `${endpoint.mtu} is not an MTU of RDMA`);
-  }
-  if (endpoint.gid !== null) parseGid(endpoint.gid);
+  if (taken.gid !== null) parseGid(taken.gid);
+  return taken;
 }

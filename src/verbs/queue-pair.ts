@@ -1,17 +1,21 @@
 import { randomInt } from 'node:crypto';
+import { types } from 'node:util';
 import koffi from 'koffi';
 import { regcacheError, systemError, type RegcacheError } from '../errors.js';
+import { locate } from '../memory/locate.js';
+import { isReadable } from '../memory/prefault.js';
+import { checkBoolean, checkWhole, takeOptions } from '../options.js';
 import { E } from '../system/libc.js';
 import { Access } from '../access.js';
 import type { CompletionQueue } from './completion-queue.js';
 import { chooseGid, parseGid } from './gid.js';
 import { LAYOUT, VALUES } from './layout.js';
 import { libibverbs, readUint32, verbsError } from './library.js';
-import type { Operations } from './operations.js';
+import { type Operations, operationsOf } from './operations.js';
 import type { ProtectionDomain } from './protection-domain.js';
-import { checkEndpoint, type QueuePairEndpoint } from './queue-pair-endpoint.js';
-import { Resource } from './resource.js';
-import { ReceiveRequests, SendRequests } from './work-request.js';
+import { takeEndpoint, type QueuePairEndpoint } from './queue-pair-endpoint.js';
+import { MADE, parentOf, pointerOf, Resource } from './resource.js';
+import { listOf, type ReceiveRequests, type RequestList, type SendRequests } from './work-request.js';
 
 export interface QueuePairOptions {
   /** Where sends, writes and reads are reported. */
@@ -72,20 +76,20 @@ export class QueuePair extends Resource {
   readonly protectionDomain: ProtectionDomain;
   /** 24 bits; unique on the device. */
   readonly number: number;
-  /** Bytes that a send request with `SendFlag.INLINE` may carry: at least what was asked for. */
-  readonly maxInline: number;
-  readonly #postSend: Operations['postSend'];
-  readonly #postRecv: Operations['postRecv'];
+  readonly #operations: Operations;
+  readonly #maxInline: number;
   readonly #bad = new BigUint64Array(new ArrayBuffer(8));
   readonly #badAddress = Number(koffi.address(this.#bad));
   #local: QueuePairEndpoint | undefined;
   #gidIndex = -1;
 
   constructor(pd: ProtectionDomain, options: QueuePairOptions) {
-    const sendQueue = options.sendQueue;
-    const receiveQueue = options.receiveQueue ?? sendQueue;
+    const taken = takeOptions(options, OPTIONS);
+    const { sendQueue, receiveQueue = sendQueue, signalAll = false } = taken;
+    const [send, receive] = [sendQueue, receiveQueue].map((queue) => pointerOf(queue, 'completion queue'));
+    const context = parentOf(pd, 'protection domain');
     // The kernel looks up the queues by number in the file of the protection domain: it would find others.
-    if (sendQueue.context !== pd.context || receiveQueue.context !== pd.context) {
+    if ([sendQueue, receiveQueue].some((queue) => parentOf(queue, 'completion queue') !== context)) {
       throw regcacheError(
         'ERR_INVALID_OPTION',
         'the completion queues and the protection domain must be of the same context',
@@ -93,22 +97,32 @@ export class QueuePair extends Resource {
     }
     const at = LAYOUT.ibv_qp_init_attr;
     const attributes = Buffer.alloc(at.sizeof);
-    attributes.writeBigUInt64LE(BigInt(sendQueue.pointer), at.send_cq);
-    attributes.writeBigUInt64LE(BigInt(receiveQueue.pointer), at.recv_cq);
-    attributes.writeUInt32LE(options.maxSends ?? 128, at['cap.max_send_wr']);
-    attributes.writeUInt32LE(options.maxReceives ?? 128, at['cap.max_recv_wr']);
-    attributes.writeUInt32LE(options.maxSendSegments ?? 1, at['cap.max_send_sge']);
-    attributes.writeUInt32LE(options.maxReceiveSegments ?? 1, at['cap.max_recv_sge']);
-    attributes.writeUInt32LE(options.maxInline ?? 0, at['cap.max_inline_data']);
+    attributes.writeBigUInt64LE(BigInt(send), at.send_cq);
+    attributes.writeBigUInt64LE(BigInt(receive), at.recv_cq);
+    for (const [name, [field, standard]] of Object.entries(SIZES)) {
+      const size = taken[name as keyof typeof SIZES] ?? standard;
+      checkWhole(name, size, 0, 0xffff_ffff);
+      attributes.writeUInt32LE(size, at[field]);
+    }
+    checkBoolean('signalAll', signalAll);
     attributes.writeInt32LE(VALUES.IBV_QPT_RC, at.qp_type);
-    attributes.writeInt32LE(options.signalAll === true ? 1 : 0, at.sq_sig_all);
-    const pointer = create(pd.pointer, attributes);
-    super('queue pair', pointer, 'ibv_destroy_qp', [...new Set([pd, sendQueue, receiveQueue])]);
+    attributes.writeInt32LE(signalAll ? 1 : 0, at.sq_sig_all);
+    const pointer = create(pointerOf(pd, 'protection domain'), attributes);
+    super(MADE, KIND, {
+      pointer,
+      parents: [...new Set([pd, sendQueue, receiveQueue])],
+      destroyCall: 'ibv_destroy_qp',
+      destroy: (address) => libibverbs().destroyQp(address),
+    });
     this.protectionDomain = pd;
     this.number = readUint32(pointer + LAYOUT.ibv_qp.qp_num);
-    this.maxInline = attributes.readUInt32LE(at['cap.max_inline_data']);
-    this.#postSend = pd.context.operations.postSend;
-    this.#postRecv = pd.context.operations.postRecv;
+    this.#maxInline = attributes.readUInt32LE(at['cap.max_inline_data']);
+    this.#operations = operationsOf(context);
+  }
+
+  /** Bytes that a send request with `SendFlag.INLINE` may carry: at least what was asked for. */
+  get maxInline(): number {
+    return this.#maxInline;
   }
 
   /**
@@ -118,12 +132,20 @@ export class QueuePair extends Resource {
    * ibv_modify_qp(3)
    */
   toInit(options: InitOptions = {}): QueuePairEndpoint {
-    const { port = 1, pkeyIndex = 0, psn = randomInt(1 << 24) } = options;
-    const access = options.access ?? Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC;
+    const {
+      port = 1,
+      gidIndex,
+      access = REMOTE,
+      pkeyIndex = 0,
+      psn = randomInt(1 << 24),
+    } = takeOptions(options, ['port', 'gidIndex', 'access', 'pkeyIndex', 'psn']);
+    checkWhole('pkeyIndex', pkeyIndex, 0, 0xffff);
+    checkWhole('psn', psn, 0, 0xff_ffff);
+    checkWhole('access', access, 0, 0x7fff_ffff);
     const context = this.protectionDomain.context;
     const device = context.queryDevice();
     const attributes = context.queryPort(port);
-    const gid = options.gidIndex === undefined ? undefined : context.queryGid(port, options.gidIndex);
+    const gid = gidIndex === undefined ? undefined : context.queryGid(port, gidIndex);
     const chosen =
       gid ?? (attributes.linkLayer === 'Ethernet' ? chooseGid(context.gidTable(port)) : undefined);
     if (attributes.linkLayer === 'Ethernet' && chosen === undefined) {
@@ -171,17 +193,20 @@ export class QueuePair extends Resource {
    * @throws RegcacheError as `toReadyToReceive` and `toReadyToSend`
    */
   connect(remote: QueuePairEndpoint, options: ConnectOptions = {}): void {
-    this.toReadyToReceive(remote, options);
-    this.toReadyToSend(remote, options);
+    const endpoint = takeEndpoint(remote);
+    const timing = takeTiming(options);
+    this.toReadyToReceive(endpoint, timing);
+    this.toReadyToSend(endpoint, timing);
   }
 
   /**
    * INIT to RTR (ready to receive): the peer is known and its requests are answered.
-   * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION` if `remote` is not an endpoint or does not fit, or the
+   * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION` if it is not an endpoint or does not fit, or the
    * error of ibv_modify_qp(3)
    */
-  toReadyToReceive(remote: QueuePairEndpoint, options: ConnectOptions = {}): void {
-    checkEndpoint(remote);
+  toReadyToReceive(endpoint: QueuePairEndpoint, options: ConnectOptions = {}): void {
+    const remote = takeEndpoint(endpoint);
+    const { receiverNotReadyTimer = 12 } = takeTiming(options);
     const local = this.local;
     if ((local.gid === null) !== (remote.gid === null)) {
       throw regcacheError('ERR_INVALID_OPTION', 'one endpoint has a GID and the other has none');
@@ -193,7 +218,7 @@ export class QueuePair extends Resource {
     change.writeUInt32LE(remote.qpNumber, at.dest_qp_num);
     change.writeUInt32LE(remote.psn, at.rq_psn);
     change.writeUInt8(Math.min(local.readsAccepted, remote.readsInitiated), at.max_dest_rd_atomic);
-    change.writeUInt8(options.receiverNotReadyTimer ?? 12, at.min_rnr_timer);
+    change.writeUInt8(receiverNotReadyTimer, at.min_rnr_timer);
     change.writeUInt16LE(remote.lid, at['ah_attr.dlid']);
     change.writeUInt8(local.port, at['ah_attr.port_num']);
     if (remote.gid !== null) {
@@ -217,15 +242,16 @@ export class QueuePair extends Resource {
    * RTR to RTS (ready to send).
    * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION`, or the error of ibv_modify_qp(3)
    */
-  toReadyToSend(remote: QueuePairEndpoint, options: ConnectOptions = {}): void {
-    checkEndpoint(remote);
+  toReadyToSend(endpoint: QueuePairEndpoint, options: ConnectOptions = {}): void {
+    const remote = takeEndpoint(endpoint);
+    const { timeout = 14, retries = 7, receiverNotReadyRetries = 7 } = takeTiming(options);
     const at = LAYOUT.ibv_qp_attr;
     const change = Buffer.alloc(at.sizeof);
     change.writeInt32LE(VALUES.IBV_QPS_RTS, at.qp_state);
     change.writeUInt32LE(this.local.psn, at.sq_psn);
-    change.writeUInt8(options.timeout ?? 14, at.timeout);
-    change.writeUInt8(options.retries ?? 7, at.retry_cnt);
-    change.writeUInt8(options.receiverNotReadyRetries ?? 7, at.rnr_retry);
+    change.writeUInt8(timeout, at.timeout);
+    change.writeUInt8(retries, at.retry_cnt);
+    change.writeUInt8(receiverNotReadyRetries, at.rnr_retry);
     // More than the peer answers at once would break the connection.
     change.writeUInt8(Math.min(this.local.readsInitiated, remote.readsAccepted), at.max_rd_atomic);
     const mask =
@@ -256,7 +282,7 @@ export class QueuePair extends Resource {
   queryState(): QueuePairState {
     const attributes = Buffer.alloc(LAYOUT.ibv_qp_attr.sizeof);
     const initial = Buffer.alloc(LAYOUT.ibv_qp_init_attr.sizeof);
-    const result = libibverbs().queryQp(this.pointer, attributes, VALUES.IBV_QP_STATE, initial);
+    const result = libibverbs().queryQp(pointerOf(this, KIND), attributes, VALUES.IBV_QP_STATE, initial);
     if (result !== 0) throw verbsError(result, 'ibv_query_qp');
     return STATES[attributes.readInt32LE(LAYOUT.ibv_qp_attr.qp_state)] ?? 'UNKNOWN';
   }
@@ -266,25 +292,33 @@ export class QueuePair extends Resource {
    * @param attributes a `struct ibv_qp_attr`
    * @param mask which of them are set
    * @param what for the message of the error
+   * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION`, or the error of ibv_modify_qp(3)
    */
   modify(attributes: Buffer, mask: number, what = ''): void {
-    const result = libibverbs().modifyQp(this.pointer, attributes, mask);
+    const size = LAYOUT.ibv_qp_attr.sizeof;
+    // The library would read past the end of a shorter one.
+    if (!isBytes(attributes, size)) {
+      throw regcacheError('ERR_INVALID_OPTION', `attributes are a Buffer of at least ${size} bytes`);
+    }
+    checkWhole('mask', mask, 0, 0x7fff_ffff);
+    if (typeof what !== 'string') throw regcacheError('ERR_INVALID_OPTION', 'what is a text');
+    const result = libibverbs().modifyQp(pointerOf(this, KIND), attributes, mask);
     if (result !== 0) throw verbsError(result, 'ibv_modify_qp', `queue pair ${this.number} ${what}`);
   }
 
   /**
    * Post all requests of the list with one call. Its memory may be reused at once; the memory that the requests name
    * may not before their completion.
-   * @throws RegcacheError `ERR_CLOSED`, or the error of ibv_post_send(3): `ENOMEM` if the queue is full, `EINVAL` if a
-   * request is malformed or the queue pair not ready; `posted` says how many of the list were posted before it,
+   * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION` for what is no such list, `ERR_NOT_MAPPED` for inline data
+   * that cannot be read, or the error of ibv_post_send(3): `ENOMEM` if the queue is full, `EINVAL` if a request is malformed or the queue pair not ready; `posted` says how many of the list were posted before it,
    * unless the provider does not tell (Soft-RoCE when the queue pair is not ready)
    */
   postSend(requests: SendRequests): void {
-    // The library would read past the end of a list of the other kind.
-    if (!(requests instanceof SendRequests)) throw notRequests('SendRequests');
-    if (requests.length === 0) return;
-    const result = this.#postSend(this.pointer, requests.address, this.#badAddress);
-    if (result !== 0) throw this.#postError(result, 'ibv_post_send', requests);
+    const list = listOf(requests, 'send');
+    if (list.length === 0) return;
+    if (list.inlined) this.#requireReadable(list);
+    const result = this.#operations.postSend(pointerOf(this, KIND), list.address, this.#badAddress);
+    if (result !== 0) throw this.#postError(result, 'ibv_post_send', list);
   }
 
   /**
@@ -292,13 +326,25 @@ export class QueuePair extends Resource {
    * @throws RegcacheError as `postSend`, of ibv_post_recv(3)
    */
   postReceive(requests: ReceiveRequests): void {
-    if (!(requests instanceof ReceiveRequests)) throw notRequests('ReceiveRequests');
-    if (requests.length === 0) return;
-    const result = this.#postRecv(this.pointer, requests.address, this.#badAddress);
-    if (result !== 0) throw this.#postError(result, 'ibv_post_recv', requests);
+    const list = listOf(requests, 'receive');
+    if (list.length === 0) return;
+    const result = this.#operations.postRecv(pointerOf(this, KIND), list.address, this.#badAddress);
+    if (result !== 0) throw this.#postError(result, 'ibv_post_recv', list);
   }
 
-  #postError(result: number, call: string, requests: SendRequests | ReceiveRequests): RegcacheError {
+  /** Inline data is copied by the library, which crashes where a registration would have been refused. */
+  #requireReadable(list: RequestList): void {
+    for (const { address, length } of list.inlineSegments()) {
+      // What is longer the library refuses.
+      if (length > this.#maxInline || isReadable(address, length)) continue;
+      throw regcacheError('ERR_NOT_MAPPED', 'the inline data of a request cannot be read', {
+        address,
+        length,
+      });
+    }
+  }
+
+  #postError(result: number, call: string, requests: RequestList): RegcacheError {
     const errno = result === -1 ? koffi.errno() : Math.abs(result);
     const bad = Number(this.#bad[0]);
     this.#bad[0] = 0n;
@@ -317,10 +363,36 @@ export class QueuePair extends Resource {
     change.writeInt32LE(state, LAYOUT.ibv_qp_attr.qp_state);
     this.modify(change, VALUES.IBV_QP_STATE, what);
   }
+}
 
-  protected override destroy(pointer: number): number {
-    return libibverbs().destroyQp(pointer);
-  }
+const KIND = 'queue pair';
+const REMOTE = Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC;
+
+/** Sizes of the queues: where they are in `struct ibv_qp_init_attr`, and their defaults. */
+const SIZES = {
+  maxSends: ['cap.max_send_wr', 128],
+  maxReceives: ['cap.max_recv_wr', 128],
+  maxSendSegments: ['cap.max_send_sge', 1],
+  maxReceiveSegments: ['cap.max_recv_sge', 1],
+  maxInline: ['cap.max_inline_data', 0],
+} as const;
+const OPTIONS = ['sendQueue', 'receiveQueue', 'signalAll', ...Object.keys(SIZES)];
+
+/** The most that each may be. */
+const TIMING = { timeout: 31, retries: 7, receiverNotReadyRetries: 7, receiverNotReadyTimer: 31 } as const;
+
+function takeTiming(options: ConnectOptions): ConnectOptions {
+  const timing = takeOptions(options, Object.keys(TIMING));
+  for (const [name, value] of Object.entries(timing))
+    checkWhole(name, value, 0, TIMING[name as keyof typeof TIMING]);
+  return timing;
+}
+
+function isBytes(value: unknown, length: number): boolean {
+  if (!types.isUint8Array(value)) return false;
+  const here = { address: 0, length: 0 };
+  locate(value, here);
+  return here.length >= length;
 }
 
 function create(pd: number, attributes: Buffer): number {
@@ -337,6 +409,3 @@ function create(pd: number, attributes: Buffer): number {
 
 // enum ibv_mtu: 1 is 256 bytes, 5 is 4096.
 const mtuCode = (bytes: number): number => Math.log2(bytes) - 7;
-
-const notRequests = (name: string): RegcacheError =>
-  regcacheError('ERR_INVALID_OPTION', `only a list of the class ${name} can be posted here`);

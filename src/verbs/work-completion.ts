@@ -1,4 +1,5 @@
 import { regcacheError, type RegcacheError } from '../errors.js';
+import { checkWhole, refuseOption, takeFields } from '../options.js';
 
 /** How a work request ended (`enum ibv_wc_status`), and what it means: ibv_poll_cq(3) and the InfiniBand specification. */
 const STATUSES = [
@@ -90,18 +91,23 @@ export function statusName(status: number): CompletionStatus {
 
 /** What a status means, in a sentence fragment. */
 export function describeStatus(status: CompletionStatus): string {
-  return STATUSES.find(([name]) => name === status)![1];
+  return (STATUSES.find(([name]) => name === status) ?? refuseOption('status', 'is none of the library'))[1];
 }
 
 export function opcodeName(opcode: number): CompletionOpcode {
   return OPCODES.get(opcode) ?? 'UNKNOWN';
 }
 
-/** The error for a completion whose status is not `'SUCCESS'`: code `ERR_WORK_COMPLETION`, the status as a number. */
+/**
+ * The error for a completion whose status is not `'SUCCESS'`: code `ERR_WORK_COMPLETION`, the status as a number.
+ * @throws RegcacheError `ERR_INVALID_OPTION` for what is no completion
+ */
 export function completionError(
   completion: Pick<WorkCompletion, 'id' | 'status' | 'qpNumber' | 'vendorError'>,
 ): RegcacheError {
-  const { id, status, qpNumber, vendorError } = completion;
+  const { id, status, qpNumber, vendorError } = takeFields(completion, NUMBERS.concat('status'));
+  for (const [name, value] of Object.entries({ id, qpNumber, vendorError }))
+    checkWhole(name, value, 0, Number.MAX_SAFE_INTEGER);
   const vendor = vendorError === 0 ? '' : `, vendor error 0x${vendorError.toString(16)}`;
   return regcacheError(
     'ERR_WORK_COMPLETION',
@@ -109,3 +115,5 @@ export function completionError(
     { status: COMPLETION_STATUSES.indexOf(status) },
   );
 }
+
+const NUMBERS = ['id', 'qpNumber', 'vendorError'];

@@ -1,5 +1,7 @@
 import koffi from 'koffi';
-import { regcacheError } from '../errors.js';
+import { regcacheError, shown, systemError } from '../errors.js';
+import { checkWhole } from '../options.js';
+import { E } from '../system/libc.js';
 import { swap32 } from './byte-order.js';
 import { LAYOUT, VALUES } from './layout.js';
 
@@ -33,34 +35,39 @@ const COMPARE_ADD = LAYOUT.ibv_send_wr['wr.atomic.compare_add'] / 4;
 const SWAP = LAYOUT.ibv_send_wr['wr.atomic.swap'] / 4;
 const ATOMIC_RKEY = LAYOUT.ibv_send_wr['wr.atomic.rkey'] / 4;
 
+/** Requests of one kind are longer than those of the other. */
+type Kind = 'send' | 'receive';
+const SIZES: Record<Kind, number> = {
+  send: LAYOUT.ibv_send_wr.sizeof,
+  receive: LAYOUT.ibv_recv_wr.sizeof,
+};
+
 /**
  * Work requests in the library's own layout, in memory that does not move, linked so that one call posts all of them.
- * May be posted again and again, and written anew after `clear()`: posting copies it. It does not keep the memory that
- * the requests name alive or registered; that must last until their completions.
+ * The library follows their pointers, so no program gets at this.
  */
-abstract class Requests {
-  /** Requests it has room for. */
+export class RequestList {
+  readonly kind: Kind;
   readonly capacity: number;
-  /** Scatter/gather segments that each request has room for. */
   readonly maxSegments: number;
   /** Address of the first request, for the library. */
   readonly address: number;
-  protected readonly words: Uint32Array;
+  readonly words: Uint32Array;
+  /** Whether there has been a request that the library copies the data of. */
+  inlined = false;
   readonly #requestWords: number;
-  #length = 0;
+  length = 0;
 
-  protected constructor(requestSize: number, capacity: number, maxSegments: number) {
-    if (!Number.isInteger(capacity) || capacity < 1 || !Number.isInteger(maxSegments) || maxSegments < 1) {
-      throw regcacheError(
-        'ERR_INVALID_OPTION',
-        `capacity and segments must be whole numbers from 1 on, not ${capacity} and ${maxSegments}`,
-      );
-    }
+  constructor(kind: Kind, capacity: number, maxSegments: number) {
+    checkWhole('capacity', capacity, 1, MOST);
+    checkWhole('maxSegments', maxSegments, 1, MOST);
+    this.kind = kind;
     this.capacity = capacity;
     this.maxSegments = maxSegments;
+    const requestSize = SIZES[kind];
     this.#requestWords = requestSize / 4;
     const segmentsSize = maxSegments * LAYOUT.ibv_sge.sizeof;
-    this.words = new Uint32Array(new ArrayBuffer(capacity * (requestSize + segmentsSize)));
+    this.words = wordsFor(capacity * (requestSize + segmentsSize));
     this.address = Number(koffi.address(this.words));
     // Each request owns a fixed part of the segments behind the requests.
     for (let i = 0; i < capacity; i++) {
@@ -68,54 +75,45 @@ abstract class Requests {
     }
   }
 
-  /** Requests written since the last `clear()`. */
-  get length(): number {
-    return this.#length;
+  clear(): void {
+    this.length = 0;
+    this.inlined = false;
   }
 
-  /** Forget all requests; the memory is written over. */
-  clear(): this {
-    this.#length = 0;
-    return this;
-  }
-
-  /**
-   * Another scatter/gather segment for the request written last.
-   * @throws RegcacheError `ERR_INVALID_LENGTH`, `ERR_INVALID_OPTION` if there is no request or no room
-   */
-  addSegment(address: number, length: number, lkey: number): this {
-    const request = (this.#length - 1) * this.#requestWords;
+  addSegment(address: number, length: number, lkey: number): void {
+    const request = (this.length - 1) * this.#requestWords;
     const count = request < 0 ? this.maxSegments : this.words[request + NUM_SGE];
     if (count >= this.maxSegments) {
       throw regcacheError('ERR_INVALID_OPTION', `a request has at most ${this.maxSegments} segments here`);
     }
-    this.#writeSegment(this.#length - 1, count, address, length, lkey);
-    return this;
+    checkSegment(address, length, lkey);
+    this.#writeSegment(this.length - 1, count, address, length, lkey);
   }
 
   /** Position in words of the next request, linked to the one before, with its first segment. */
-  protected next(id: number, address: number, length: number, lkey: number): number {
-    const index = this.#length;
+  next(id: number, address: number, length: number, lkey: number): number {
+    const index = this.length;
     if (index === this.capacity) {
       throw regcacheError('ERR_INVALID_OPTION', `there is room for ${this.capacity} requests`);
     }
     if (!Number.isSafeInteger(id) || id < 0) {
       throw regcacheError(
         'ERR_INVALID_OPTION',
-        `an id is a whole number from 0 to 2^53 - 1, not ${String(id)}`,
+        `an id is a whole number from 0 to 2^53 - 1, not ${shown(id)}`,
       );
     }
+    checkSegment(address, length, lkey);
     const request = index * this.#requestWords;
     this.words[request + NUM_SGE] = 0;
     this.#writeSegment(index, 0, address, length, lkey);
     this.put64(request + ID, id);
     this.put64(request + NEXT, 0);
     if (index > 0) this.put64(request - this.#requestWords + NEXT, this.address + request * 4);
-    this.#length = index + 1;
+    this.length = index + 1;
     return request;
   }
 
-  protected put64(at: number, value: number): void {
+  put64(at: number, value: number): void {
     this.words[at] = value;
     this.words[at + 1] = value / 0x1_0000_0000;
   }
@@ -125,23 +123,134 @@ abstract class Requests {
     return (address - this.address) / (this.#requestWords * 4);
   }
 
+  /** What the library will read when it is given the list. */
+  *inlineSegments(): Generator<{ address: number; length: number }> {
+    for (let index = 0; index < this.length; index++) {
+      const request = index * this.#requestWords;
+      if ((this.words[request + SEND_FLAGS] & SendFlag.INLINE) === 0) continue;
+      for (let segment = 0; segment < this.words[request + NUM_SGE]; segment++) {
+        const at = this.#segment(index, segment) + SGE_ADDRESS;
+        const address = this.words[at] + this.words[at + 1] * 0x1_0000_0000;
+        yield { address, length: this.words[this.#segment(index, segment) + SGE_LENGTH] };
+      }
+    }
+  }
+
+  /** Position in words. */
+  #segment(index: number, segment: number): number {
+    return this.capacity * this.#requestWords + (index * this.maxSegments + segment) * SGE_WORDS;
+  }
+
   #writeSegment(index: number, segment: number, address: number, length: number, lkey: number): void {
-    if (length >>> 0 !== length) {
-      throw regcacheError('ERR_INVALID_LENGTH', `a segment has at most 2^32 - 1 bytes, not ${length}`);
-    }
-    if (!Number.isSafeInteger(address) || address < 0) {
-      throw regcacheError('ERR_INVALID_ADDRESS', `an address is a whole number, not ${String(address)}`);
-    }
-    if (lkey >>> 0 !== lkey) {
-      throw regcacheError('ERR_INVALID_OPTION', `an lkey is a whole number of 32 bits, not ${String(lkey)}`);
-    }
     // An empty segment is left out: some devices take length 0 for 2 GiB.
     if (length === 0) return;
-    const at = this.capacity * this.#requestWords + (index * this.maxSegments + segment) * SGE_WORDS;
+    const at = this.#segment(index, segment);
     this.put64(at + SGE_ADDRESS, address);
     this.words[at + SGE_LENGTH] = length;
     this.words[at + SGE_LKEY] = lkey;
     this.words[index * this.#requestWords + NUM_SGE] = segment + 1;
+  }
+}
+
+/** Requests or segments; what the library counts, it counts in an int. */
+const MOST = 0x7fff_ffff;
+
+function wordsFor(bytes: number): Uint32Array {
+  try {
+    return new Uint32Array(new ArrayBuffer(bytes));
+  } catch (cause) {
+    throw systemError(E.ENOMEM, 'calloc', `there is no room for ${bytes} bytes of requests`, { cause });
+  }
+}
+
+function checkSegment(address: number, length: number, lkey: number): void {
+  if (!isUint32(length)) {
+    throw regcacheError('ERR_INVALID_LENGTH', `a segment has at most 2^32 - 1 bytes, not ${shown(length)}`);
+  }
+  checkAddress(address);
+  checkUint32('lkey', lkey);
+}
+
+function checkAddress(address: number): void {
+  if (Number.isSafeInteger(address) && address >= 0) return;
+  throw regcacheError('ERR_INVALID_ADDRESS', `an address is a whole number, not ${shown(address)}`);
+}
+
+const isUint32 = (value: number): boolean => typeof value === 'number' && value >>> 0 === value;
+
+function checkUint32(name: string, value: number): void {
+  if (!isUint32(value)) checkWhole(name, value, 0, 0xffff_ffff);
+}
+
+function checkBigInt(name: string, value: bigint): void {
+  if (typeof value === 'bigint') return;
+  throw regcacheError(
+    'ERR_INVALID_OPTION',
+    `${name} is a bigint, of which 64 bits count, not ${shown(value)}`,
+  );
+}
+
+/**
+ * The list behind an object that programs have.
+ * @throws ERR_INVALID_OPTION for what has none, or one of the other kind: the library would read past its end
+ */
+export let listOf: (value: unknown, kind: Kind) => RequestList;
+
+/**
+ * Work requests, to be posted with one call. May be posted again and again, and written anew after `clear()`: posting
+ * copies them. They do not keep the memory that they name alive or registered; that must last until their completions.
+ */
+abstract class Requests {
+  readonly #list: RequestList;
+
+  /** @throws RegcacheError `ERR_INVALID_OPTION`, ENOMEM */
+  protected constructor(kind: Kind, capacity: number, maxSegments: number) {
+    this.#list = new RequestList(kind, capacity, maxSegments);
+  }
+
+  /** Requests it has room for. */
+  get capacity(): number {
+    return this.#list.capacity;
+  }
+
+  /** Scatter/gather segments that each request has room for. */
+  get maxSegments(): number {
+    return this.#list.maxSegments;
+  }
+
+  /** Address of the first request, for the library. */
+  get address(): number {
+    return this.#list.address;
+  }
+
+  /** Requests written since the last `clear()`. */
+  get length(): number {
+    return this.#list.length;
+  }
+
+  /** Forget all requests; the memory is written over. */
+  clear(): this {
+    this.#list.clear();
+    return this;
+  }
+
+  /**
+   * Another scatter/gather segment for the request written last.
+   * @throws RegcacheError `ERR_INVALID_LENGTH`, `ERR_INVALID_ADDRESS`, `ERR_INVALID_OPTION` if there is no request or no
+   * room
+   */
+  addSegment(address: number, length: number, lkey: number): this {
+    this.#list.addSegment(address, length, lkey);
+    return this;
+  }
+
+  static {
+    listOf = (value, kind) => {
+      if (typeof value === 'object' && value !== null && #list in value && value.#list.kind === kind)
+        return value.#list;
+      const name = kind === 'send' ? 'SendRequests' : 'ReceiveRequests';
+      throw regcacheError('ERR_INVALID_OPTION', `only a list of the class ${name} serves here`);
+    };
   }
 }
 
@@ -155,12 +264,12 @@ export class SendRequests extends Requests {
    * @param maxSegments scatter/gather segments of each
    */
   constructor(capacity = 1, maxSegments = 1) {
-    super(LAYOUT.ibv_send_wr.sizeof, capacity, maxSegments);
+    super('send', capacity, maxSegments);
   }
 
   /** Send bytes into the peer's next receive request. */
   send(id: number, address: number, length: number, lkey: number, flags: number = SendFlag.SIGNALED): this {
-    this.#begin(VALUES.IBV_WR_SEND, id, address, length, lkey, flags);
+    begin(this, VALUES.IBV_WR_SEND, id, address, length, lkey, flags);
     return this;
   }
 
@@ -173,8 +282,9 @@ export class SendRequests extends Requests {
     immediate: number,
     flags: number = SendFlag.SIGNALED,
   ): this {
-    const at = this.#begin(VALUES.IBV_WR_SEND_WITH_IMM, id, address, length, lkey, flags);
-    this.words[at + IMMEDIATE] = swap32(immediate);
+    checkUint32('immediate', immediate);
+    const { list, at } = begin(this, VALUES.IBV_WR_SEND_WITH_IMM, id, address, length, lkey, flags);
+    list.words[at + IMMEDIATE] = swap32(immediate);
     return this;
   }
 
@@ -188,7 +298,7 @@ export class SendRequests extends Requests {
     rkey: number,
     flags: number = SendFlag.SIGNALED,
   ): this {
-    this.#remote(VALUES.IBV_WR_RDMA_WRITE, id, address, length, lkey, remoteAddress, rkey, flags);
+    remote(this, VALUES.IBV_WR_RDMA_WRITE, id, address, length, lkey, remoteAddress, rkey, flags);
     return this;
   }
 
@@ -203,9 +313,10 @@ export class SendRequests extends Requests {
     immediate: number,
     flags: number = SendFlag.SIGNALED,
   ): this {
+    checkUint32('immediate', immediate);
     const opcode = VALUES.IBV_WR_RDMA_WRITE_WITH_IMM;
-    const at = this.#remote(opcode, id, address, length, lkey, remoteAddress, rkey, flags);
-    this.words[at + IMMEDIATE] = swap32(immediate);
+    const { list, at } = remote(this, opcode, id, address, length, lkey, remoteAddress, rkey, flags);
+    list.words[at + IMMEDIATE] = swap32(immediate);
     return this;
   }
 
@@ -219,7 +330,7 @@ export class SendRequests extends Requests {
     rkey: number,
     flags: number = SendFlag.SIGNALED,
   ): this {
-    this.#remote(VALUES.IBV_WR_RDMA_READ, id, address, length, lkey, remoteAddress, rkey, flags);
+    remote(this, VALUES.IBV_WR_RDMA_READ, id, address, length, lkey, remoteAddress, rkey, flags);
     return this;
   }
 
@@ -237,9 +348,12 @@ export class SendRequests extends Requests {
     swap: bigint,
     flags: number = SendFlag.SIGNALED,
   ): this {
-    const at = this.#atomic(VALUES.IBV_WR_ATOMIC_CMP_AND_SWP, id, address, lkey, remoteAddress, rkey, flags);
-    this.#putBig(at + COMPARE_ADD, compare);
-    this.#putBig(at + SWAP, swap);
+    checkBigInt('compare', compare);
+    checkBigInt('swap', swap);
+    const opcode = VALUES.IBV_WR_ATOMIC_CMP_AND_SWP;
+    const { list, at } = atomic(this, opcode, id, address, lkey, remoteAddress, rkey, flags);
+    putBig(list, at + COMPARE_ADD, compare);
+    putBig(list, at + SWAP, swap);
     return this;
   }
 
@@ -253,61 +367,82 @@ export class SendRequests extends Requests {
     add: bigint,
     flags: number = SendFlag.SIGNALED,
   ): this {
-    const at = this.#atomic(
-      VALUES.IBV_WR_ATOMIC_FETCH_AND_ADD,
-      id,
-      address,
-      lkey,
-      remoteAddress,
-      rkey,
-      flags,
-    );
-    this.#putBig(at + COMPARE_ADD, add);
+    checkBigInt('add', add);
+    const opcode = VALUES.IBV_WR_ATOMIC_FETCH_AND_ADD;
+    const { list, at } = atomic(this, opcode, id, address, lkey, remoteAddress, rkey, flags);
+    putBig(list, at + COMPARE_ADD, add);
     return this;
   }
+}
 
-  #begin(opcode: number, id: number, address: number, length: number, lkey: number, flags: number): number {
-    const at = this.next(id, address, length, lkey);
-    this.words[at + OPCODE] = opcode;
-    this.words[at + SEND_FLAGS] = flags;
-    return at;
-  }
+/** A request that was begun: its list, and its position in words. */
+interface Begun {
+  readonly list: RequestList;
+  readonly at: number;
+}
 
-  #remote(
-    opcode: number,
-    id: number,
-    address: number,
-    length: number,
-    lkey: number,
-    remoteAddress: number,
-    rkey: number,
-    flags: number,
-  ): number {
-    const at = this.#begin(opcode, id, address, length, lkey, flags);
-    this.put64(at + REMOTE_ADDRESS, remoteAddress);
-    this.words[at + RKEY] = rkey;
-    return at;
-  }
+// Functions, not methods: a program would get at those. All is checked before anything is written.
 
-  #atomic(
-    opcode: number,
-    id: number,
-    address: number,
-    lkey: number,
-    remoteAddress: number,
-    rkey: number,
-    flags: number,
-  ): number {
-    const at = this.#begin(opcode, id, address, 8, lkey, flags);
-    this.put64(at + REMOTE_ADDRESS, remoteAddress);
-    this.words[at + ATOMIC_RKEY] = rkey;
-    return at;
+function begin(
+  requests: SendRequests,
+  opcode: number,
+  id: number,
+  address: number,
+  length: number,
+  lkey: number,
+  flags: number,
+): Begun {
+  const list = listOf(requests, 'send');
+  if (!isUint32(flags) || (flags & ~ALL_FLAGS) !== 0) {
+    throw regcacheError('ERR_INVALID_OPTION', `${shown(flags)} is not a combination of SendFlag bits`);
   }
+  const at = list.next(id, address, length, lkey);
+  list.words[at + OPCODE] = opcode;
+  list.words[at + SEND_FLAGS] = flags;
+  if ((flags & SendFlag.INLINE) !== 0) list.inlined = true;
+  return { list, at };
+}
 
-  #putBig(at: number, value: bigint): void {
-    this.words[at] = Number(value & 0xffff_ffffn);
-    this.words[at + 1] = Number((value >> 32n) & 0xffff_ffffn);
-  }
+const ALL_FLAGS = Object.values(SendFlag).reduce((bits, bit) => bits | bit, 0);
+
+function remote(
+  requests: SendRequests,
+  opcode: number,
+  id: number,
+  address: number,
+  length: number,
+  lkey: number,
+  remoteAddress: number,
+  rkey: number,
+  flags: number,
+): Begun {
+  checkAddress(remoteAddress);
+  checkUint32('rkey', rkey);
+  const begun = begin(requests, opcode, id, address, length, lkey, flags);
+  begun.list.put64(begun.at + REMOTE_ADDRESS, remoteAddress);
+  begun.list.words[begun.at + RKEY] = rkey;
+  return begun;
+}
+
+function atomic(
+  requests: SendRequests,
+  opcode: number,
+  id: number,
+  address: number,
+  lkey: number,
+  remoteAddress: number,
+  rkey: number,
+  flags: number,
+): Begun {
+  // The address is in the same place; where other requests have the rkey, an atomic one has its operand, written later.
+  const begun = remote(requests, opcode, id, address, 8, lkey, remoteAddress, rkey, flags);
+  begun.list.words[begun.at + ATOMIC_RKEY] = rkey;
+  return begun;
+}
+
+function putBig({ words }: RequestList, at: number, value: bigint): void {
+  words[at] = Number(value & 0xffff_ffffn);
+  words[at + 1] = Number((value >> 32n) & 0xffff_ffffn);
 }
 
 /** Requests for `QueuePair.postReceive`: where the next messages go. */
@@ -317,12 +452,12 @@ export class ReceiveRequests extends Requests {
    * @param maxSegments scatter/gather segments of each
    */
   constructor(capacity = 1, maxSegments = 1) {
-    super(LAYOUT.ibv_recv_wr.sizeof, capacity, maxSegments);
+    super('receive', capacity, maxSegments);
   }
 
   /** Receive into memory that has LOCAL_WRITE; of length 0 for messages that bring immediate data only. */
   receive(id: number, address: number, length: number, lkey: number): this {
-    this.next(id, address, length, lkey);
+    listOf(this, 'receive').next(id, address, length, lkey);
     return this;
   }
 }

@@ -11,6 +11,7 @@ import { PipeDevice } from '../monitor/pipe-device.js';
 import { soakTest } from '../monitor/soak-test.js';
 import { needs } from '../needs.js';
 import { Zapper } from '../system/zapper-thread.js';
+import { viewsOf } from '../../src/monitor/live-views.js';
 
 const hooks: Conforming = { title: 'malloc-hooks', open: () => new MallocHooksMonitor(), hooks: true };
 
@@ -47,7 +48,7 @@ describe('malloc hooks', () => {
       zapper.start();
       const start = performance.now();
       while (seen.length === 0 && performance.now() - start < 5000) {
-        if (Atomics.load(monitor.counter, 0) !== drained) monitor.drain(sink);
+        if (Atomics.load(viewsOf(monitor).counter, 0) !== drained) monitor.drain(sink);
       }
       assert.deepEqual(seen, [round]);
       zapper.join();

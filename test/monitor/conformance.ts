@@ -6,6 +6,7 @@ import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { Zapper } from '../system/zapper-thread.js';
 import { CHANGES } from './changes.js';
 import { Storm } from './storm.js';
+import { viewsOf } from '../../src/monitor/live-views.js';
 
 export interface Conforming {
   readonly title: string;
@@ -49,7 +50,8 @@ class Collector implements DrainSink {
   }
 }
 
-const valueOf = ({ counter }: MemoryMonitor): [number, number] => {
+const valueOf = (monitor: MemoryMonitor): [number, number] => {
+  const { counter } = viewsOf(monitor);
   for (;;) {
     const high = Atomics.load(counter, 1);
     const low = Atomics.load(counter, 0);
@@ -385,7 +387,7 @@ export function conformance({ title, open, hooks = false }: Conforming): void {
     });
 
     it('may be closed twice, with events pending, and refuses to work afterwards', () => {
-      const { counter } = monitor;
+      const { counter } = viewsOf(monitor);
       watch(0, 2, 1);
       zap(0);
       monitor.close();

@@ -13,6 +13,7 @@ import { held, readers, watchedPages } from './held.js';
 import { runInheriting } from './inheriting.js';
 import { PipeDevice } from './pipe-device.js';
 import { openFiltered } from './filtered.js';
+import { viewsOf } from '../../src/monitor/live-views.js';
 
 const libc = koffi.load(null);
 type Call = (...args: number[]) => number;
@@ -165,12 +166,12 @@ export function userfaultfdOwn(): void {
         await zapper.ready();
         using monitor = new UserfaultfdMonitor({ helper: loadHelper([`-DAFTER_READ=${FOREVER}`]) });
         monitor.watch(page(0), page(1), 1);
-        const before = monitor.counter[0];
+        const before = viewsOf(monitor).counter[0];
         zapper.start();
         zapper.join();
         const seen: number[] = [];
         assert.notEqual(
-          Atomics.load(monitor.counter, 0),
+          Atomics.load(viewsOf(monitor).counter, 0),
           before,
           'the counter has moved when the call returns',
         );
@@ -184,9 +185,9 @@ export function userfaultfdOwn(): void {
         await zapper.ready();
         using monitor = new UserfaultfdMonitor({ helper: loadHelper([`-DBEFORE_READ=${FOREVER}`]) });
         monitor.watch(page(0), page(1), 1);
-        const before = monitor.counter[0];
+        const before = viewsOf(monitor).counter[0];
         zapper.start();
-        while (Atomics.load(monitor.counter, 0) === before) continue;
+        while (Atomics.load(viewsOf(monitor).counter, 0) === before) continue;
         const seen: number[] = [];
         monitor.drain({ ...silent, invalidated: (cookie) => seen.push(cookie) });
         assert.deepEqual(seen, [1]);

@@ -42,7 +42,7 @@ function pinnedPages(): number {
 
 function watches(): number | undefined {
   const merged = /\bslab_nomerge\b/.exec(readFileSync('/proc/cmdline', 'latin1')) === null;
-  if (merged || !existsSync(SLAB)) return undefined;
+  if (merged) return undefined;
   // Slabs that belong to a processor count as full: take them away from it.
   writeFileSync(`${SLAB}/shrink`, '1');
   return Number(/^\d+/.exec(readFileSync(`${SLAB}/objects`, 'latin1'))![0]);

@@ -6,7 +6,7 @@ import koffi from 'koffi';
 import { DEVICE_PATH } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { errno, O_NONBLOCK } from '../../src/system/libc.js';
-import { map, PAGE_SIZE } from '../../src/system/mapping.js';
+import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 import { kernelState, SLAB } from './kernel-state.js';
@@ -45,6 +45,7 @@ describe('the module', () => {
     assert.equal(errno(), constants.errno.EAGAIN);
     monitor.unwatch(1);
     monitor.close();
+    unmap(start, PAGE_SIZE);
   });
 
   it('is unloaded when nobody has, without a trace, and works when it is loaded again', () => {
@@ -60,6 +61,12 @@ describe('the module', () => {
       assert.deepEqual(run('insmod', driver), { status: 0, stderr: '' });
     }
     using monitor = new UmmunotifyMonitor();
-    assert.equal(monitor.counter[0], 0);
+    const start = map(PAGE_SIZE);
+    monitor.watch(start, start + PAGE_SIZE, 1, 1);
+    unmap(start, PAGE_SIZE);
+    const told: number[] = [];
+    monitor.drain({ invalidated: (cookie) => void told.push(cookie), drainedTo: () => undefined });
+    assert.deepEqual(told, [1]);
+    monitor.unwatch(1);
   });
 });

@@ -10,6 +10,7 @@ import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { heldOf } from './held.js';
 import { requireStack } from './stack.js';
+import { viewsOf } from '../../src/monitor/live-views.js';
 
 const PAGES = 400;
 
@@ -63,7 +64,7 @@ describe('monitor: ummunotify', () => {
         });
         zap(0);
         monitor.drain(first.sink);
-        assert.deepEqual([first.seen, first.drainedTo, monitor.counter[0]], [[1], [1], 2]);
+        assert.deepEqual([first.seen, first.drainedTo, viewsOf(monitor).counter[0]], [[1], [1], 2]);
         const second = collector(monitor);
         monitor.drain(second.sink);
         assert.deepEqual([second.seen, second.drainedTo], [[2], [2]]);
@@ -88,7 +89,7 @@ describe('monitor: ummunotify', () => {
         zap(0, 10);
         monitor.drain(collector(monitor).sink);
         zap(0, 10);
-        assert.equal(monitor.counter[0], 1, 'nothing is watched, so nothing is counted');
+        assert.equal(viewsOf(monitor).counter[0], 1, 'nothing is watched, so nothing is counted');
         monitor.watch(page(0), page(1), 0, 0);
       });
     });
@@ -97,7 +98,7 @@ describe('monitor: ummunotify', () => {
   it('gives back its file and its mappings, and shows zero in views of them', () => {
     const before = held();
     const monitors = Array.from({ length: 20 }, () => new UmmunotifyMonitor());
-    const views = monitors.map(({ counter }) => counter);
+    const views = monitors.map((monitor) => viewsOf(monitor).counter);
     assert.equal(held().files, before.files + 20);
     for (const monitor of monitors) {
       monitor.whenPending(() => undefined);
@@ -120,7 +121,7 @@ describe('monitor: ummunotify', () => {
     const collect = runInNewContext('gc') as () => void;
     const open = new UmmunotifyMonitor();
     const first = new UmmunotifyMonitor();
-    const kept = [first.counter, first.generations!];
+    const kept = [viewsOf(first).counter, viewsOf(first).generations!];
     first.close();
     collect();
     const before = mappings();
@@ -129,7 +130,7 @@ describe('monitor: ummunotify', () => {
     // 2000 more if they were kept; the heap of a large process has some that come and go.
     assert.ok(mappings() < before + 200, `${mappings()} mappings, ${before} before`);
     assert.deepEqual(
-      [...kept, open.counter, open.generations!].map((view) => view[0]),
+      [...kept, viewsOf(open).counter, viewsOf(open).generations!].map((view) => view[0]),
       [0, 0, 0, 0],
     );
     open.close();
@@ -137,7 +138,7 @@ describe('monitor: ummunotify', () => {
 
   it('is not inherited by a program that is started', () => {
     using monitor = new UmmunotifyMonitor();
-    assert.equal(monitor.counter[0], 0);
+    assert.equal(viewsOf(monitor).counter[0], 0);
     const { stdout } = spawnSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });
     assert.ok(stdout.includes('->'));
     assert.ok(!stdout.includes('ummunotify'));

@@ -23,7 +23,7 @@ describe('choosing a monitor', () => {
           code: 'ERR_NO_MONITOR',
           reason: 'there is no /dev/no-ummunotify',
           advice:
-            'load the kernel module (sudo modprobe ummunotify), or build and install it ' +
+            'the device is /dev/ummunotify unless RDMA_REGCACHE_DEVICE names another: unset it, or load the kernel module (sudo modprobe ummunotify), or build and install it ' +
             '(npx rdma-regcache module install)',
         },
       ],
@@ -42,7 +42,8 @@ describe('choosing a monitor', () => {
     assert.throws(() => chooseMonitor(undefined, CONTEXT, { ...NOWHERE, monitor: 'ummunotify' }), {
       code: 'ERR_NO_MONITOR',
       path: NOWHERE.device,
-      message: /^ERR_NO_MONITOR: RDMA_REGCACHE_MONITOR=ummunotify: there is no \/dev\/no-ummunotify; load/,
+      message:
+        /^ERR_NO_MONITOR: RDMA_REGCACHE_MONITOR=ummunotify: there is no \/dev\/no-ummunotify; the device is /,
     });
   });
 
@@ -101,7 +102,7 @@ describe('the warning that nothing is cached', function () {
     assert.equal(given.length, 1);
     assert.match(
       given[0],
-      /^RegcacheWarning RDMA_REGCACHE_NO_MONITOR nothing watches .* there is no \/dev\/no-ummunotify; load/,
+      /^RegcacheWarning RDMA_REGCACHE_NO_MONITOR nothing watches .* there is no \/dev\/no-ummunotify; the device is /,
     );
   });
 

@@ -80,6 +80,14 @@ describe('rdma-regcache, the program', function () {
     assert.match(stderr, /does not hold the headers of a configured kernel/);
   });
 
+  it('looks at the device that the environment names', () => {
+    const { status, stdout } = cli(['module', 'status', '--json'], { RDMA_REGCACHE_DEVICE: '/dev/null' });
+    assert.equal(status, 1);
+    const { device } = JSON.parse(stdout) as { device: { path: string; error: string } };
+    assert.equal(device.path, '/dev/null');
+    assert.match(device.error, /\/dev\/null is not an ummunotify device/);
+  });
+
   it('gives an ordinary user the command that installs', () => {
     assert.throws(() => {
       requireRoot(['--kernel', '6.1'], 1000);

@@ -24,7 +24,7 @@ describe('doctor, on a machine without the driver', function () {
     assert.equal(finding(report, 'kernel').facts!['release'], release());
     const device = finding(report, 'device');
     assert.equal(device.status, 'problem');
-    assert.equal(device.text, `there is no ${NOWHERE}`);
+    assert.equal(device.text, `RDMA_REGCACHE_DEVICE=${NOWHERE}: there is no ${NOWHERE}`);
     assert.match(device.mend!, /module install/);
     const { status: chosen, facts } = finding(report, 'monitor');
     assert.equal(chosen, 'problem');
@@ -90,6 +90,9 @@ describe('doctor, on a machine without the driver', function () {
     assert.equal(found, 'problem');
     assert.match(text, /RDMA_REGCACHE_BYPASS is 1 \| 0, not 'perhaps'/);
     assert.equal(finding(report, 'kernel').status, 'ok');
+    // It is in the way of more than one check, and one problem.
+    assert.equal(report.findings.filter((each) => each.text.includes("not 'perhaps'")).length, 1);
+    assert.equal(finding(report, 'monitor').text, 'could not be looked into: see environment');
   });
 
   it('does without any program', () => {

@@ -4,7 +4,7 @@ import { E } from '../../src/system/libc.js';
 import { listDevices, openDevice } from '../../src/verbs/device.js';
 import { chooseGid, formatGid, parseGid, type GidEntry } from '../../src/verbs/gid.js';
 import { loadLibrary } from '../../src/verbs/library.js';
-import { checkEndpoint, type QueuePairEndpoint } from '../../src/verbs/queue-pair-endpoint.js';
+import { takeEndpoint, type QueuePairEndpoint } from '../../src/verbs/queue-pair-endpoint.js';
 import { pinningLimit, registrationError } from '../../src/verbs/registration-error.js';
 import { completionError, COMPLETION_STATUSES, describeStatus } from '../../src/verbs/work-completion.js';
 
@@ -151,8 +151,8 @@ describe('a remote endpoint', () => {
   };
 
   it('survives_json', () => {
-    checkEndpoint(JSON.parse(JSON.stringify(good)) as QueuePairEndpoint);
-    checkEndpoint({ ...good, gid: null });
+    takeEndpoint(JSON.parse(JSON.stringify(good)) as QueuePairEndpoint);
+    takeEndpoint({ ...good, gid: null });
   });
 
   it('is_refused_naming_the_field', () => {
@@ -170,7 +170,7 @@ describe('a remote endpoint', () => {
     for (const change of bad) {
       assert.throws(
         () => {
-          checkEndpoint({ ...good, ...change });
+          takeEndpoint({ ...good, ...change });
         },
         { code: 'ERR_INVALID_OPTION' },
         JSON.stringify(change),

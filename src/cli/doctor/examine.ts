@@ -37,7 +37,10 @@ const CHECKS: readonly (readonly [id: string, load: Loader])[] = [
 
 export async function examine(checks: readonly (readonly [string, Loader])[] = CHECKS): Promise<Report> {
   const findings: Found[] = [];
-  for (const [id, load] of checks) findings.push(...(await look(id, load)));
+  for (const [id, load] of checks) {
+    const found = await look(id, load);
+    findings.push(...found.map((finding) => unlessSaid(finding, findings)));
+  }
   return {
     schema: 1,
     version: packageVersion(),
@@ -54,6 +57,14 @@ async function look(id: string, load: Loader): Promise<Found[]> {
   } catch (error) {
     return [{ id, ...failure(error) }];
   }
+}
+
+/** One cause, such as a wrong variable, is one problem, however many checks it is in the way of. */
+function unlessSaid(finding: Found, before: readonly Found[]): Found {
+  const { id, status, text } = finding;
+  const first = before.find((other) => other.status === 'problem' && other.text === text && other.id !== id);
+  if (status !== 'problem' || first === undefined) return finding;
+  return { id, status: 'warning', text: `could not be looked into: see ${first.id}` };
 }
 
 /** An error of ours has its advice apart. */

@@ -1,3 +1,4 @@
+import { readVariable } from '../../environment.js';
 import { modeOf } from '../mode.js';
 import { columns } from '../terminal.js';
 import { type ModuleState, moduleState } from './state.js';
@@ -29,11 +30,10 @@ export async function moduleStatus(): Promise<ModuleStatus> {
 export async function deviceState(): Promise<DeviceState> {
   let path = '/dev/ummunotify';
   try {
+    path = readVariable('device') ?? path;
     // Loaded here: what it needs may be missing, and that is an answer too.
-    const { DEVICE_PATH } = await import('../../monitor/ummunotify-abi.js');
     const { UmmunotifyMonitor } = await import('../../monitor/ummunotify.js');
-    path = DEVICE_PATH;
-    new UmmunotifyMonitor().close();
+    new UmmunotifyMonitor({ path }).close();
     return { path, mode: modeOf(path) ?? null, usable: true, error: null };
   } catch (error) {
     return { path, mode: modeOf(path) ?? null, usable: false, error: (error as Error).message };

@@ -1,4 +1,5 @@
-import { readEnvironment } from '../../../environment.js';
+import { readVariable, VARIABLES } from '../../../environment.js';
+import { RegcacheError } from '../../../errors.js';
 import { DEVICE_PATH, Feature } from '../../../monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../../monitor/ummunotify.js';
 import { modeOf } from '../../mode.js';
@@ -9,11 +10,22 @@ const ALL = Object.values(Feature).reduce((bits, bit) => bits | bit, 0);
 
 /** The device as this user finds it, and what the driver behind it offers. */
 export function check(): Finding[] {
-  const path = readEnvironment().device ?? DEVICE_PATH;
+  const named = readVariable('device');
+  const path = named ?? DEVICE_PATH;
   // Throws what a cache would meet, with what to do about it.
-  const monitor = new UmmunotifyMonitor({ path, features: ALL });
+  const monitor = open(path, named === undefined ? undefined : `${VARIABLES.device.name}=${named}`);
   monitor.close();
   return [describeDevice(path), describeFeatures(monitor.features)];
+}
+
+/** @param because what names another device than the usual one, which is then the first suspect */
+function open(path: string, because: string | undefined): UmmunotifyMonitor {
+  try {
+    return new UmmunotifyMonitor({ path, features: ALL });
+  } catch (error) {
+    if (because === undefined || !(error instanceof RegcacheError)) throw error;
+    throw error.within(because);
+  }
 }
 
 function describeDevice(path: string): Finding {

@@ -8,6 +8,7 @@ import type { Context } from '../../../verbs/context.js';
 import { openDevice } from '../../../verbs/device.js';
 import { IbverbsRegistrar } from '../../../verbs/registrar.js';
 import type { Finding } from '../finding.js';
+import { viewsOf } from '../../../monitor/live-views.js';
 
 /** Register a page through a cache, unmap it, and see whether the cache notices. */
 export function check(): Finding {
@@ -42,9 +43,9 @@ function tryCache(cache: RegistrationCache, where: string): Finding {
   cache.acquireRange(address, PAGE_SIZE, Access.LOCAL_WRITE).release();
   cache.acquireRange(address, PAGE_SIZE, Access.LOCAL_WRITE).release();
   const counted = cache.statistics();
-  const before = cache.monitor.counter[0];
+  const before = viewsOf(cache.monitor).counter[0];
   unmap(address, PAGE_SIZE);
-  const moved = cache.monitor.counter[0] !== before;
+  const moved = viewsOf(cache.monitor).counter[0] !== before;
   cache.drain();
   const { invalidations, registered } = cache.statistics();
   const microseconds = Math.round(counted.registrationMicroseconds / Math.max(1, counted.registrations));

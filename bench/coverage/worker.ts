@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { RegcacheError, systemError } from '../../src/errors.js';
 import { E } from '../../src/system/libc.js';
+import { HERE } from './calls.js';
 import { CHANGES } from './changes.js';
 import type { Place } from './kinds-of-memory.js';
 
-/** What the first word says: how far the other thread is. The second is the error number. */
+/** What the first word says: how far the worker is. The second is the error number. */
 const [GO, DONE, FAILED] = [1, 2, 3];
 
 interface Task {
@@ -13,8 +14,8 @@ interface Task {
   readonly place: Place;
 }
 
-/** A thread that makes changes, one when it is told to. */
-export class OtherThread {
+/** A worker that makes changes, one when it is told to. */
+export class ChangingWorker {
   readonly #state = new Int32Array(new SharedArrayBuffer(8));
   readonly #worker = new Worker(new URL(import.meta.url), { workerData: this.#state });
 
@@ -40,7 +41,7 @@ if (!isMainThread && parentPort !== null) {
   parentPort.on('message', ({ change, place }: Task) => {
     let outcome = DONE;
     try {
-      CHANGES.find(({ name }) => name === change)!.make!(place);
+      CHANGES.find(({ name }) => name === change)!.make(place, HERE);
     } catch (error) {
       if (!(error instanceof RegcacheError)) throw error;
       state[1] = -(error.errno ?? -E.EIO);
