@@ -1,11 +1,11 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
-// virtual machine's runner; the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|vm|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
+// virtual machine's runner; kills and limits, the driver's C clients and the tests on two NUMA nodes when asked for.
+// Usage: npm test -- [--only lint|unit|hooks|system|vm|survival|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
-import { prepareVm } from '../native/vm/run-in-vm.js';
+import { prepareVm, type VmOptions } from '../native/vm/run-in-vm.js';
 import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
 import { runMocha } from './driver/mocha-suite.js';
 import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
@@ -13,17 +13,23 @@ import { runStaticChecks } from './driver/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
-const PARTS = [...USUAL, 'client', 'numa', 'coverage'] as const;
+const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
 const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
 
-/** Those with pages that move between nodes. */
-const ON_NODES: ReadonlySet<Part> = new Set(['numa', 'coverage']);
-
 /** Seconds that a part may take in the virtual machine: several times what it does take, as others may be at work, too. */
 const LIMIT = 1800;
+
+/** What is special about the virtual machine of a part. */
+const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
+  // Pages move between nodes.
+  numa: { nodes: 2 },
+  coverage: { nodes: 2 },
+  // So that the driver's objects can be counted.
+  survival: { kernelArguments: ['slab_nomerge'] },
+};
 
 const TITLES: Record<Part, string> = {
   lint: 'lint: types, eslint, prettier (half a minute)',
@@ -31,6 +37,7 @@ const TITLES: Record<Part, string> = {
   hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
   system:
     'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
+  survival: 'survival: kills, refusals, a device that goes, users who do not trust each other (four minutes)',
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
@@ -88,14 +95,11 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'hooks':
       return runMocha(part, runHere, grep);
     case 'system':
+    case 'survival':
     case 'client':
     case 'coverage':
     case 'numa': {
-      const options = {
-        ...defaultOptions(kernel),
-        limit: LIMIT,
-        ...(ON_NODES.has(part) ? { nodes: 2 } : {}),
-      };
+      const options = { ...defaultOptions(kernel), limit: LIMIT, ...SPECIAL[part] };
       // Once here, and not each time in an emulated machine.
       if (part === 'coverage') provideLibrary('elsewhere');
       const ran = await runMocha(part, (argv) => runWhereTheDeviceIs(argv, options), grep);

@@ -14,9 +14,9 @@ const ENTRY = 8;
 export class PagemapWitness implements PageWitness {
   #file: number;
 
-  /** @throws ERR_INVALID_OPTION without the capability */
+  /** @throws ERR_INVALID_OPTION without the capability; the system's error, e.g. EMFILE */
   constructor() {
-    this.#file = openSync('/proc/self/pagemap', 'r');
+    this.#file = openPagemap();
     const probe = Buffer.alloc(1, 1);
     const frame = this.#read(pageOf(addressOf(probe)), 1)[0];
     if ((frame & FRAME) !== 0n) return;
@@ -47,5 +47,15 @@ export class PagemapWitness implements PageWitness {
     const file = this.#file;
     this.#file = -1;
     closeSync(file);
+  }
+}
+
+function openPagemap(): number {
+  const path = '/proc/self/pagemap';
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    const { errno } = error as NodeJS.ErrnoException;
+    throw errno === undefined ? error : systemError(-errno, 'open', undefined, { path });
   }
 }

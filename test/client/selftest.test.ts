@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PROJECT } from '../../native/vm/project.js';
+import { COMPILER, compileClient, runTap } from '../driver/c-client.js';
 import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 
-const SELFTEST = join(PROJECT, 'native/ummunotify/selftest');
-const COMPILER = process.env['CC'] ?? 'gcc-12';
 /** How a program of kselftest says that it was skipped. */
 const SKIPPED = 4;
 /** Tests that a machine may leave nothing to see: it is too slow or too fast, or lacks a file system or a feature. */
@@ -49,50 +47,18 @@ describe('driver: plain C clients that include nothing but its header', function
     rmSync(folder, { recursive: true, force: true });
   });
 
-  function compile(name: string, ...flags: string[]): string {
-    const program = join(folder, `${name}${flags.length}`);
-    const include = join(PROJECT, 'native/ummunotify/include/uapi');
-    execFileSync(COMPILER, [
-      '-O2',
-      '-pthread',
-      '-I',
-      include,
-      ...flags,
-      '-o',
-      program,
-      join(SELFTEST, `${name}.c`),
-    ]);
-    return program;
-  }
-
-  /** Run a program that speaks TAP; fails with the lines that tell what failed. */
-  function runTap(program: string): void {
-    const { status, stdout, stderr } = spawnSync(program, { encoding: 'utf8' });
-    const complaints = stdout.split('\n').filter((line) => /^not ok|^# (?!passed|SKIP)/.test(line));
-    assert.equal(status, 0, `${complaints.join('\n')}\n${stderr}`);
-    const skipped = [...stdout.matchAll(/^(?:# SKIP (.*)\n)?ok \d+ (\w+) # SKIP/gm)];
-    for (const [, why = 'no reason given', name] of skipped) console.log(`      skipped: ${name} (${why})`);
-    const permitted = process.getuid?.() === 0 ? MAY_BE_SKIPPED : [...MAY_BE_SKIPPED, ...NEED_ROOT];
-    assert.deepEqual(
-      skipped.map(([, , name]) => name).filter((name) => !permitted.includes(name)),
-      [],
-      'skipped without permission',
-    );
-    const [, planned] = /^1\.\.(\d+)$/m.exec(stdout)!.map(Number);
-    const [, passed, failed] = /^# passed (\d+), failed (\d+)/m.exec(stdout)!.map(Number);
-    assert.equal(failed, 0);
-    assert.equal(passed + skipped.length, planned);
-  }
+  const compile = (name: string, ...flags: string[]): string => compileClient(folder, name, ...flags);
+  const permitted = process.getuid?.() === 0 ? MAY_BE_SKIPPED : [...MAY_BE_SKIPPED, ...NEED_ROOT];
 
   it('64 bits: every call, result and errno; poll, select, epoll, SIGIO; races between threads', () => {
-    runTap(compile('ummunotify_test'));
+    runTap(compile('ummunotify_test'), permitted);
   });
 
   it('32 bits: the same', function () {
     needs(this, 'x86-64', process.arch === 'x64');
     needs(this, 'gcc-12-multilib', existsSync('/usr/lib32/libc.so.6') || existsSync('/lib32/libc.so.6'));
     // The headers of the kernel are the same for both, but only one of them is on the compiler's path.
-    runTap(compile('ummunotify_test', '-m32', '-I/usr/include/x86_64-linux-gnu'));
+    runTap(compile('ummunotify_test', '-m32', '-I/usr/include/x86_64-linux-gnu'), permitted);
   });
 
   it('pins by io_uring while another thread drops the pages: no stale byte without an event', function () {

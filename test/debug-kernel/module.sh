@@ -6,6 +6,7 @@ results=$1 selftests=$2 busybox=$3 driver=$4 seconds=$5 seed=$6
 : >"$results"
 
 tap 'debug kernel: selftest' "$selftests/ummunotify_test"
+tap 'debug kernel: isolation' "$selftests/ummunotify_isolation"
 tap 'debug kernel: stress' "$selftests/ummunotify_stress" -t "$seconds" -s "$seed"
 tap 'debug kernel: stress' "$selftests/ummunotify_stress" -t "$seconds" -s "$seed" -f
 tap 'debug kernel: fuzzer' "$selftests/ummunotify_fuzz" -t "$seconds" -s "$seed"

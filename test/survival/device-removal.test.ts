@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { fork, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Access } from '../../src/access.js';
+import type { RegistrationCache } from '../../src/cache/cache.js';
+import { createCache } from '../../src/create-cache.js';
+import { bytesAt, map, unmap } from '../../src/system/mapping.js';
+import { listDevices, openDevice } from '../../src/verbs/device.js';
+import { SendRequests } from '../../src/verbs/work-request.js';
+import { needs } from '../needs.js';
+import { requireStack } from '../system/stack.js';
+import { PAGE_SIZE, Side } from '../system/verbs-fixture.js';
+import { kernelState, settlesAt } from './kernel-state.js';
+import { FILE, type Stage } from './victim.js';
+
+const LENGTH = 64 * PAGE_SIZE;
+
+describe('an RDMA device that is removed', function () {
+  this.timeout(120_000);
+  requireStack();
+
+  let name: string;
+  /** Of the network, under the device. */
+  let link: string;
+  before(function () {
+    needs(this, 'root');
+    name = listDevices()[0].name;
+    needs(this, 'Soft-RoCE alone', /^rxe\d+$/.test(name) && listDevices().length === 1);
+    link = readFileSync(`/sys/class/infiniband/${name}/parent`, 'latin1').trim();
+  });
+
+  /** Starts to remove the device; Soft-RoCE's is gone for everybody else at once, and ends with its last user. */
+  async function remove(): Promise<Promise<unknown[]>[]> {
+    const ended = once(spawn('rdma', ['link', 'delete', name], { stdio: 'inherit' }), 'exit');
+    for (let tries = 0; tries < 100 && existsSync(`/sys/class/infiniband/${name}`); tries++) await delay(50);
+    assert.deepEqual(listDevices(), []);
+    // In an array: a promise that is returned would be waited for.
+    return [ended];
+  }
+
+  function add(): void {
+    const made = spawnSync('rdma', ['link', 'add', name, 'type', 'rxe', 'netdev', link], {
+      encoding: 'utf8',
+    });
+    assert.deepEqual([made.status, made.stderr], [0, '']);
+  }
+
+  // A test that failed leaves the others a device.
+  afterEach(() => {
+    if (!existsSync(`/sys/class/infiniband/${name}`)) add();
+  });
+
+  /** Writes memory over the device, and whether it arrived. */
+  async function transfer(side: Side, cache: RegistrationCache, from: number, to: number): Promise<void> {
+    bytesAt(from, LENGTH).fill(Math.floor(Math.random() * 256));
+    using source = cache.acquireRange(from, LENGTH);
+    using target = cache.acquireRange(to, LENGTH, Access.LOCAL_WRITE | Access.REMOTE_WRITE);
+    side.qp.postSend(new SendRequests().write(1, from, LENGTH, source.lkey, to, target.rkey));
+    // Not for ever.
+    const [completion] = await side.cq.wait(AbortSignal.timeout(20_000));
+    assert.equal(completion.status, 'SUCCESS');
+    assert.deepEqual(bytesAt(to, LENGTH), bytesAt(from, LENGTH));
+  }
+
+  it('under load: who has it open goes on and closes all, others are told, and a new one can be used', async () => {
+    const from = map(LENGTH);
+    const to = map(LENGTH);
+    const before = kernelState();
+    const side = new Side();
+    side.qp.connect(side.qp.local);
+    const cache = createCache(side.pd);
+    let removal: Promise<unknown[]> | undefined;
+    try {
+      let transfers = 0;
+      const until = async (stop: () => boolean): Promise<void> => {
+        for (; !stop(); transfers++) {
+          await transfer(side, cache, from, to);
+          // A wait whose completion is there already does not let the event loop go on.
+          await delay(0);
+        }
+      };
+      let removed = false;
+      const load = until(() => removed && transfers > 20);
+      [removal] = await remove();
+      removed = true;
+      for (const asked of [undefined, name]) {
+        assert.throws(() => openDevice(asked), { code: 'ERR_NO_RDMA_DEVICE' });
+      }
+      await load;
+    } finally {
+      await cache.end({ signal: AbortSignal.timeout(20_000) });
+      side.close();
+    }
+    assert.deepEqual(await removal, [0, null]);
+    add();
+
+    const again = new Side();
+    again.qp.connect(again.qp.local);
+    const cacheAgain = createCache(again.pd);
+    await transfer(again, cacheAgain, from, to);
+    cacheAgain.close();
+    again.close();
+    unmap(from, LENGTH);
+    unmap(to, LENGTH);
+    // The new device has another number.
+    await settlesAt({ ...before, objects: kernelState().objects });
+  });
+
+  it('goes with its last user when that is killed with transfers in flight', async () => {
+    const before = kernelState();
+    const stage: Stage = 'with transfers in flight';
+    const child = fork(FILE, [stage], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const exited = once(child, 'exit');
+    await once(child, 'message');
+    const [removal] = await remove();
+    child.kill('SIGKILL');
+    assert.deepEqual(await exited, [null, 'SIGKILL']);
+    assert.deepEqual(await removal, [0, null]);
+    add();
+    await settlesAt({ ...before, objects: kernelState().objects });
+    openDevice(name).close();
+  });
+});
