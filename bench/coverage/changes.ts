@@ -10,11 +10,7 @@ import type { Kind, Place } from './kinds-of-memory.js';
 import * as remapping from './remapping.js';
 import type { Remap } from './remapping.js';
 import { movePagesAway, movePagesOnto } from './userfaultfd.js';
-
-const MADV_FREE = 8;
-const MADV_REMOVE = 9;
-const MADV_DONTNEED_LOCKED = 24;
-const MADV_COLLAPSE = 25;
+import { MADV_FREE, MADV_REMOVE, MADV_DONTNEED_LOCKED, MADV_COLLAPSE } from './mapping-flags.js';
 
 /** Of this process, on the thread that has the cache and on others; and of others. */
 export const ACTORS = ['same thread', 'thread', 'worker', 'child process', 'other process'] as const;

@@ -6,9 +6,9 @@ import { close, E } from '../../src/system/libc.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
 import { type Calls, pointerTo } from './calls.js';
 import { MESSAGE_BYTES, type Place } from './kinds-of-memory.js';
+import { MADV_PAGEOUT } from './mapping-flags.js';
 
 const MADV_MERGEABLE = 12;
-const MADV_PAGEOUT = 21;
 const MPOL_BIND = 2;
 const MPOL_MF_MOVE = 2;
 const NODES = '/sys/devices/system/node';

@@ -13,11 +13,8 @@ import {
 import { map, unmap } from '../../src/system/mapping.js';
 import { byLibc, type Caller, type Calls, free, malloc, removeSegment, sbrk, shmget } from './calls.js';
 import { ALLOCATED, type Place } from './kinds-of-memory.js';
+import { MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP, SHM_REMAP } from './mapping-flags.js';
 
-const MREMAP_MAYMOVE = 1;
-const MREMAP_FIXED = 2;
-const MREMAP_DONTUNMAP = 4;
-const SHM_REMAP = 0o40000;
 const MAPPING = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS] as const;
 
 /** A change by calls of a kind, made by whoever makes the calls. */

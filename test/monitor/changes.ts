@@ -2,17 +2,13 @@ import assert from 'node:assert/strict';
 import koffi from 'koffi';
 import { MADV_DONTNEED, madvise, MAP_ANONYMOUS, MAP_SHARED } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { MADV_FREE, MADV_REMOVE, MREMAP_MAYMOVE, MREMAP_FIXED } from '../../bench/coverage/mapping-flags.js';
 
 const libc = koffi.load(null);
 type Call = (...args: number[]) => number;
 const mremap = libc.func(
   'intptr_t mremap(uintptr_t address, size_t before, size_t after, int flags, uintptr_t target)',
 ) as Call;
-
-const MADV_FREE = 8;
-const MADV_REMOVE = 9;
-const MREMAP_MAYMOVE = 1;
-const MREMAP_FIXED = 2;
 
 const at = (address: number, page: number): number => address + page * PAGE_SIZE;
 const succeed = (result: number): void => {

@@ -17,18 +17,20 @@ import {
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { KINDS, LARGE } from './places.js';
 import type { Random } from './random.js';
+import {
+  MADV_FREE,
+  MADV_REMOVE,
+  MADV_PAGEOUT,
+  MADV_COLLAPSE,
+  MAP_HUGETLB,
+  MREMAP_MAYMOVE,
+  MREMAP_FIXED,
+  MREMAP_DONTUNMAP,
+  SHM_REMAP,
+} from '../../bench/coverage/mapping-flags.js';
 
-// linux/mman.h, linux/falloc.h, linux/shm.h
-const MADV_FREE = 8;
-const MADV_REMOVE = 9;
-const MADV_PAGEOUT = 21;
-const MADV_COLLAPSE = 25;
-const MREMAP_MAYMOVE = 1;
-const MREMAP_FIXED = 2;
-const MREMAP_DONTUNMAP = 4;
-const MAP_HUGETLB = 0x40000;
+// linux/falloc.h
 const PUNCH_HOLE_KEEPING_SIZE = 3;
-const SHM_REMAP = 0o40000;
 
 /** Whole pages of a place. */
 interface Part {
