@@ -3,13 +3,14 @@
  * again, under each monitor; what the receiver gets is compared with what was sent.
  */
 import { writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { parseArgs } from 'node:util';
 import { loadHelper } from '../src/monitor/helper.js';
 import { type Case, type Monitor, MONITORS } from './coverage/cell.js';
 import { ACTORS, actorsOf, CHANGES } from './coverage/changes.js';
 import { provideLibrary } from './coverage/libraries.js';
 import { prepareMachine } from './coverage/machine.js';
-import { failures, matrix, type Row, textOf } from './coverage/matrix.js';
+import { failures, matrix, type Row, textOf, totals } from './coverage/matrix.js';
 import { svg } from './coverage/svg.js';
 import { tryCases } from './coverage/try-cases.js';
 import { here, type Result, save } from './result.js';
@@ -53,17 +54,19 @@ try {
 
 const result: Result = {
   ...here(),
-  name: 'coverage',
+  // What changes there are, and what came of them, is a matter of the kernel: one result for each.
+  name: `coverage-${release().split('.', 2).join('.')}`,
   monitor: monitors.join(', '),
   registrar: 'ibverbs',
   unit: '-',
-  rows: rows.map(({ change, actor, monitor, cell, pfn, errno }) => ({
+  rows: rows.map(({ change, actor, monitor, cell, pfn, errno, tries }) => ({
     change,
     actor,
     monitor,
     cell,
     pfn,
     errno,
+    tries,
   })),
 };
 // A part of the matrix must not take the place of the whole.
@@ -87,14 +90,16 @@ async function column(monitor: Monitor): Promise<Row[]> {
 }
 
 function render(saved: string | undefined): string {
-  const count = (monitor: Monitor): number =>
-    rows.filter((row) => row.monitor === monitor && row.cell === 'stale').length;
+  const again = rows.filter(({ tries }) => tries > 1);
   return [
     `what the receiver got after a change of the mapping (${result.where}, Linux ${result.kernel})`,
     '',
     matrix(rows, process.stdout.isTTY),
     '',
-    `stale: ${monitors.map((monitor) => `${monitor} ${count(monitor)}`).join(', ')} of ${cases.length}`,
+    totals(rows),
+    ...again.map(
+      (row) => `tried ${row.tries} times: ${row.monitor}, ${row.change}, ${row.actor}: ${textOf(row)}`,
+    ),
     ...(saved === undefined ? [] : [`saved as ${saved}`]),
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 /**
- * A process that tries changes under one monitor, one after the other. It sends its parent 'ready', and the cell of each.
+ * A process that tries changes under one monitor, one after the other. It sends its parent 'begin' before each, and then
+ * what came of it.
  * Arguments: the monitor, and the cases in JSON.
  */
 import { RegcacheError } from 'rdma-regcache';
@@ -7,7 +8,7 @@ import { PagemapWitness } from '../../src/memory/pagemap.js';
 import { pageCeil, pageFloor } from '../../src/memory/pages.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
 import { HERE } from './calls.js';
-import type { Case, Cell, Monitor } from './cell.js';
+import type { Attempt, Case, FromTrial, Monitor } from './cell.js';
 import { type Actor, type Change, CHANGES } from './changes.js';
 import { Connection } from './connection.js';
 import { IN_CHILD, ON_THREAD } from './elsewhere.js';
@@ -22,14 +23,17 @@ const witness = process.getuid?.() === 0 ? new PagemapWitness() : undefined;
 const outside = new OutsideProcess();
 const worker = new ChangingWorker();
 await worker.ready();
-process.send!('ready');
+const tell = (message: FromTrial): void => {
+  process.send!(message);
+};
 
 for (const one of JSON.parse(cases) as Case[]) {
+  tell('begin');
   const outcome = await tryOut(one).catch((error: unknown) => {
     if (!(error instanceof RegcacheError)) throw error;
     return { cell: 'refused', pfn: '-', errno: error.code } as const;
   });
-  process.send!({ ...one, ...outcome } satisfies Cell);
+  tell({ ...one, ...outcome });
 }
 await worker.end();
 outside.end();
@@ -37,7 +41,7 @@ connection.close();
 witness?.close();
 process.disconnect();
 
-type Outcome = Omit<Cell, keyof Case>;
+type Outcome = Omit<Attempt, keyof Case>;
 
 async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   const change = CHANGES.find((one) => one.name === name)!;
@@ -94,7 +98,7 @@ function make(change: Change, actor: Actor, place: Place): void {
 }
 
 /** Some changes leave some of the pages as they are: one that is old is enough. */
-function verdict(arrived: Buffer, old: Buffer, now: Buffer): Cell['cell'] {
+function verdict(arrived: Buffer, old: Buffer, now: Buffer): Attempt['cell'] {
   if (arrived.equals(now)) return 'fresh';
   const page = (bytes: Buffer, n: number): Buffer => bytes.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE);
   const pages = Array.from({ length: MESSAGE_BYTES / PAGE_SIZE }, (_, n) => n);
@@ -135,7 +139,7 @@ function framesOf({ address }: Place): BigUint64Array | undefined {
   return witness?.frames(pageFloor(address), pageCeil(address + MESSAGE_BYTES));
 }
 
-function compare(pinned: BigUint64Array | undefined, mapped: BigUint64Array | undefined): Cell['pfn'] {
+function compare(pinned: BigUint64Array | undefined, mapped: BigUint64Array | undefined): Attempt['pfn'] {
   if (pinned === undefined || mapped === undefined) return '-';
   return pinned.every((frame, n) => frame === mapped[n]) ? 'same' : 'other';
 }
