@@ -18,6 +18,9 @@ import { openSource, type Registered, type Source } from './source.js';
 import { ChangingWorker } from './worker.js';
 
 const [monitor, cases] = process.argv.slice(2) as [Monitor, string];
+/** How often to make memory anew for a change. */
+const PLACES = 5;
+
 const connection = new Connection(MESSAGE_BYTES);
 const witness = process.getuid?.() === 0 ? new PagemapWitness() : undefined;
 const outside = new OutsideProcess();
@@ -29,10 +32,8 @@ const tell = (message: FromTrial): void => {
 
 for (const one of JSON.parse(cases) as Case[]) {
   tell('begin');
-  const outcome = await tryOut(one).catch((error: unknown) => {
-    if (!(error instanceof RegcacheError)) throw error;
-    return { cell: 'refused', pfn: '-', errno: error.code } as const;
-  });
+  let outcome = await tryOrRefuse(one);
+  for (let places = 1; isLost(outcome) && places < PLACES; places++) outcome = await tryOrRefuse(one);
   tell({ ...one, ...outcome });
 }
 await worker.end();
@@ -43,12 +44,27 @@ process.disconnect();
 
 type Outcome = Omit<Attempt, keyof Case>;
 
+async function tryOrRefuse(one: Case): Promise<Outcome> {
+  try {
+    return await tryOut(one);
+  } catch (error) {
+    if (!(error instanceof RegcacheError)) throw error;
+    return { cell: 'refused', pfn: '-', errno: error.code };
+  }
+}
+
+/** Whether memory of another thread came to lie where the range was for a moment unmapped: that tells nothing. */
+function isLost({ cell, errno }: Outcome): boolean {
+  return errno === 'EEXIST' || (cell === 'broken' && errno === 'EBUSY');
+}
+
 async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   const change = CHANGES.find((one) => one.name === name)!;
   using source = attemptToOpen();
   if ('cell' in source) return source;
   const place = attempted(change, () => change.kind.make());
   if ('cell' in place) return place;
+  let lost = false;
   try {
     const old = fill(place, 'old');
     let frames: BigUint64Array | undefined;
@@ -62,7 +78,10 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
       make(change, actor, place);
       return {};
     });
-    if ('cell' in failure) return failure;
+    if ('cell' in failure) {
+      lost = isLost(failure);
+      return failure;
+    }
     const now = fill(place, 'new');
     using registration = source.acquire(place.address, MESSAGE_BYTES);
     // What was made just now pins what it found.
@@ -72,7 +91,8 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
     return { cell: verdict(arrived, old, now), pfn, errno: '' };
   } finally {
     change.after?.();
-    change.kind.end(place);
+    // What is there now is not ours to unmap.
+    if (!lost) change.kind.end(place);
   }
 }
 
