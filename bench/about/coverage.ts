@@ -1,0 +1,40 @@
+import type { Cell } from '../coverage/cell.js';
+import type { Row } from '../coverage/matrix.js';
+import { svg } from '../coverage/svg.js';
+import type { About } from './about.js';
+import { JSON_OPTION } from './about.js';
+
+/** Best first; what does not apply is not compared. */
+const CELLS: readonly Cell['cell'][] = ['fresh', 'refused', 'broken', 'hang', 'crash', 'wrong', 'stale'];
+
+export const coverage = {
+  question: 'Who serves stale bytes?',
+  answer: ({ rows }) => {
+    const monitors = [...new Set(rows.map(({ monitor }) => monitor))];
+    const counts = monitors.map((monitor) => {
+      const own = rows.filter((row) => row['monitor'] === monitor);
+      return `${monitor} ${own.filter(({ cell }) => cell === 'stale').length} of ${own.length}`;
+    });
+    return `Stale were: ${counts.join(', ')}.`;
+  },
+  method:
+    'A range is registered and sent over a real connection, its mapping is changed, and it is written, acquired and ' +
+    'sent again, under each monitor; what the receiver gets is compared with what was sent. The page frames that the ' +
+    'registration pins are a second witness.',
+  columns: {
+    change: 'key',
+    actor: 'key',
+    monitor: 'key',
+    cell: { words: CELLS },
+    pfn: { words: ['same', 'other'] },
+    errno: 'information',
+  },
+  figures: [({ rows, kernel, where }) => svg(rows as unknown as readonly Row[], `Linux ${kernel}, ${where}`)],
+  options: {
+    ...JSON_OPTION,
+    only: { type: 'string', multiple: true },
+    by: { type: 'string', multiple: true },
+    monitor: { type: 'string', multiple: true },
+  },
+  usage: '--only PART-OF-A-CHANGE, --by ACTOR, --monitor MONITOR, each as often as you like',
+} satisfies About;
