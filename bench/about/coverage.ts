@@ -1,11 +1,16 @@
-import type { Cell } from '../coverage/cell.js';
+import { type Cell, MONITORS } from '../coverage/cell.js';
 import type { Row } from '../coverage/matrix.js';
 import { svg } from '../coverage/svg.js';
-import type { About } from './about.js';
-import { JSON_OPTION } from './about.js';
+import type { Row as ResultRow } from '../result.js';
+import { type About, JSON_OPTION } from './about.js';
 
 /** Best first; what does not apply is not compared. */
 const CELLS: readonly Cell['cell'][] = ['fresh', 'refused', 'broken', 'hang', 'crash', 'wrong', 'stale'];
+
+/** Older results may have others. */
+const isKnown = (row: ResultRow): row is ResultRow & Row =>
+  (MONITORS as readonly unknown[]).includes(row['monitor']) &&
+  [...CELLS, 'n/a'].includes(String(row['cell']));
 
 export const coverage = {
   question: 'Who serves stale bytes?',
@@ -29,7 +34,7 @@ export const coverage = {
     pfn: { words: ['same', 'other'] },
     errno: 'information',
   },
-  figures: [({ rows, kernel, where }) => svg(rows as unknown as readonly Row[], `Linux ${kernel}, ${where}`)],
+  figures: [({ rows, kernel, where }) => svg(rows.filter(isKnown), `Linux ${kernel}, ${where}`)],
   options: {
     ...JSON_OPTION,
     only: { type: 'string', multiple: true },

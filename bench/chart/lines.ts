@@ -22,7 +22,10 @@ const BOTTOM = TOP + HEIGHT;
 export const lines =
   (spec: Lines): Figure =>
   (result) => {
-    const series = seriesOf(result.rows, spec, spec.x.column);
+    const series = seriesOf(result.rows, spec, spec.x.column).map(({ name, points }) => ({
+      name,
+      points: points.toSorted((a, b) => Number(a.key) - Number(b.key)),
+    }));
     const keys = [...new Set(series.flatMap(({ points }) => points.map(({ key }) => Number(key))))];
     const across = fitted(spec.x.scale, keys);
     const up = scale(spec.y.scale, extent(series));
@@ -63,11 +66,10 @@ export const lines =
     });
 
     function draw({ points }: Series, stroke: string): string[] {
-      const sorted = points.toSorted((a, b) => Number(a.key) - Number(b.key));
       const place = ({ key, value }: Point): string => `${pixel(x(Number(key)))} ${pixel(y(value))}`;
       return [
-        `<path d="M${sorted.map(place).join('L')}" fill="none" stroke="${stroke}" stroke-width="2" stroke-linejoin="round"/>`,
-        ...sorted.flatMap((point) => {
+        `<path d="M${points.map(place).join('L')}" fill="none" stroke="${stroke}" stroke-width="2" stroke-linejoin="round"/>`,
+        ...points.flatMap((point) => {
           const { key, value, spread } = point;
           const across = pixel(x(Number(key)));
           const [low, high] = [y(value - spread), y(value + spread)].map(pixel);

@@ -1,7 +1,7 @@
 /** Where values are on an axis, and which of them are written there. */
 export interface Scale {
   /** From 0, the low end of the axis, to 1; what is beyond an end is put there. */
-  at(value: number): number;
+  readonly at: (value: number) => number;
   readonly ticks: readonly number[];
 }
 

@@ -108,6 +108,6 @@ function differencesOf(
 
 /** In %; that of a quotient is at most that of both together. */
 function spreadOf(row: Row, column: string, kind: Column): number {
-  const parts = typeof kind === 'object' && 'lower' in kind ? kind.lower : [column];
-  return parts.reduce<number>((sum, part) => sum + Number(row[spreadColumn(part)] ?? 0), 0);
+  const parts: readonly string[] = typeof kind === 'object' && 'lower' in kind ? kind.lower : [column];
+  return parts.reduce((sum, part) => sum + Number(row[spreadColumn(part)] ?? 0), 0);
 }
