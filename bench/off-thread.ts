@@ -49,7 +49,9 @@ const all = SIZES.map((): Samples => ({
   deregisterAsync: [],
 }));
 for (let round = -WARM_UP; round < ROUNDS; round++) {
-  if (round === 0) process.stderr.write('Measuring ...\n');
+  process.stderr.write(
+    round < 0 ? `warming up, ${round + WARM_UP + 1} of ${WARM_UP}\n` : `round ${round + 1} of ${ROUNDS}\n`,
+  );
   for (const [i, bytes] of SIZES.entries()) await measure(bytes, round < 0 ? undefined : all[i]);
 }
 const rows = SIZES.map((bytes, i): Row => {

@@ -73,10 +73,13 @@ function writeReport(): void {
   process.stderr.write(`report: ${path}\n`);
 }
 
-const saved = (): Map<string, Result> => (existsSync(RESULTS) ? load(RESULTS) : new Map<string, Result>());
+function saved(): Map<string, Result> {
+  return existsSync(RESULTS) ? load(RESULTS) : new Map<string, Result>();
+}
 
-const load = (path: string): Map<string, Result> =>
-  loadResults(path, (why) => process.stderr.write(`left out: ${why}\n`));
+function load(path: string): Map<string, Result> {
+  return loadResults(path, (why) => process.stderr.write(`left out: ${why}\n`));
+}
 
 async function compareAll({
   names,

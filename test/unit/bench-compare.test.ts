@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { BENCHES } from '../../bench/benches.js';
 import type { Column } from '../../bench/about/about.js';
 import { parseCommandLine, UsageError } from '../../bench/command-line.js';
 import { compare, type Comparison } from '../../bench/compare/compare.js';
@@ -205,5 +208,65 @@ describe('the command line of the benchmarks', () => {
     assert.match(refused('--compare a b c'), /one or two/);
     assert.match(refused('--compare a --tolerance some'), /percent/);
     assert.match(refused('report hit'), /without the names/);
+  });
+});
+
+describe('npm run bench -- --compare', function () {
+  this.timeout(60_000);
+  let folder: string;
+  const program = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
+  const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [program, ...args], {
+      encoding: 'utf8',
+      cwd: folder,
+      env: { ...process.env, INIT_CWD: folder },
+    });
+  const write = (name: string, munmap: number): void => {
+    const result = resultOf([{ ranges: 1, munmap, 'munmap ±%': 2 }], { name: 'kernel' });
+    writeFileSync(join(folder, name), JSON.stringify(result));
+  };
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'regcache-compare-'));
+    write('before.json', 1000);
+    write('same.json', 1010);
+    write('worse.json', 2000);
+  });
+  after(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it('ends with 1 when something got worse, and with 0 when nothing did', () => {
+    const same = run('--compare', 'before.json', 'same.json');
+    assert.deepEqual([same.status, same.stderr], [0, '']);
+    assert.match(same.stdout, /^kernel: no regression$/m);
+    const worse = run('--compare', 'before.json', 'worse.json');
+    assert.equal(worse.status, 1, worse.stderr);
+    assert.match(worse.stdout, /\+100\.0% +REGRESSION/);
+  });
+
+  it('prints the same for programs', () => {
+    const { stdout } = run('--compare', 'before.json', 'worse.json', '--json');
+    const [{ name, differences }] = JSON.parse(stdout) as Comparison[];
+    assert.deepEqual([name, differences[0].change, differences[0].verdict], ['kernel', 100, 'worse']);
+  });
+
+  it('ends with 2 when there is nothing to compare, or no such thing to do', () => {
+    const other = run('hit', '--compare', 'before.json', 'same.json');
+    assert.deepEqual([other.status, other.stderr], [2, 'hit: there is no earlier result\n']);
+    const missing = run('--compare', 'nowhere.json', 'same.json');
+    assert.equal(missing.status, 2);
+    assert.match(missing.stderr, /^bench: there is no .*nowhere\.json\n$/);
+    const unknown = run('hits');
+    assert.equal(unknown.status, 2);
+    assert.match(unknown.stderr, /^bench: there is no benchmark hits\n.*--help/);
+  });
+
+  it('is explained in --help, with all benchmarks', () => {
+    const { status, stdout } = run('--help');
+    assert.equal(status, 0);
+    for (const word of ['--compare', '--no-run', 'report', ...BENCHES.keys()])
+      assert.ok(stdout.includes(word), word);
+    assert.ok(stdout.split('\n').every((line) => line.length <= 120));
   });
 });
