@@ -7,8 +7,10 @@ export interface About {
   readonly question: string;
   /** What a result says to that: a sentence; undefined when it lacks what that takes. */
   readonly answer: (result: Result) => string | undefined;
-  /** How it was measured, and what was not real about it: sentences for a reader. */
+  /** How it was measured: sentences for a reader. */
   readonly method: string;
+  /** What the columns, or other words of the table, mean. */
+  readonly terms: Readonly<Record<string, string>>;
   /** By name; what is not listed can be shown but not compared. */
   readonly columns: Readonly<Record<string, Column>>;
   readonly figures: readonly Figure[];

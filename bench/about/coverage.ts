@@ -26,6 +26,13 @@ export const coverage = {
     'A range is registered and sent over a real connection, its mapping is changed, and it is written, acquired and ' +
     'sent again, under each monitor; what the receiver gets is compared with what was sent. The page frames that the ' +
     'registration pins are a second witness.',
+  terms: {
+    fresh: 'the receiver got what was sent',
+    stale: 'it got what was in the memory before the change',
+    refused: 'no registration was to be had',
+    pfn: 'whether the registration pins the page frames that are mapped',
+    kept: 'no monitor: a registration is kept whatever happens, to show that the change can make it stale',
+  },
   columns: {
     change: 'key',
     actor: 'key',

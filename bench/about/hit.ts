@@ -30,9 +30,9 @@ export const hit = {
   },
   method:
     'Acquire and release of cached 16 KiB ranges in random order. The processes are alive at the same time and ' +
-    'measured in turn. Stand-ins: nobody registers anything (the registrar "null") and nobody watches (the monitor ' +
-    `"null", whose counter is in a mapped page, as the driver's is). ` +
-    SUBJECTS.map((subject) => `${subject}: ${MEANINGS[subject]}.`).join(' '),
+    'measured in turn. Nobody registers anything, and nobody watches; the counter is in a mapped page, as the one of ' +
+    'the driver is.',
+  terms: MEANINGS,
   columns: {
     what: 'key',
     ranges: 'key',

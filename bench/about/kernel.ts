@@ -2,7 +2,7 @@ import { numberText } from '../chart/series.js';
 import { lines } from '../chart/lines.js';
 import { type About, JSON_OPTION } from './about.js';
 
-/** The calls that are timed; 'hit' and 'read' are what a change of a watched range costs, and hearing of it. */
+/** The calls that are timed. */
 export const CALLS = ['munmap', 'register', 'unregister', 'hit', 'read'] as const;
 
 export const kernel = {
@@ -20,8 +20,14 @@ export const kernel = {
   },
   method:
     'A plain C client of the driver, without the cache. Processes that watch different numbers of ranges are alive at ' +
-    'the same time and measured in turn. munmap: of a page that nobody watches. hit: madvise that drops a watched ' +
-    'page. read: taking in the event of it.',
+    'the same time and measured in turn.',
+  terms: {
+    munmap: 'unmapping a page that nobody watches',
+    register: 'watching a range (UMMUNOTIFY_REGISTER_REGION)',
+    unregister: 'watching it no more',
+    hit: 'madvise that drops a page that is watched',
+    read: 'taking in the event of that',
+  },
   columns: {
     ranges: 'key',
     munmap: 'lower',

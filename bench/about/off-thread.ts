@@ -25,8 +25,12 @@ export const offThread = {
     );
   },
   method:
-    'On the main thread the event loop stands still all the time that the call takes; off it (Async), as long as the ' +
-    'column stall says, at most. The memory is in place before, in pages of 4 KiB, which take longest.',
+    'On the main thread the event loop stands still all the time that a call takes. The memory is in place before, in ' +
+    'pages of 4 KiB, which take longest.',
+  terms: {
+    registerAsync: 'on another thread: until the registration is there',
+    'registerAsync stall': 'how long the event loop stood still at most, meanwhile',
+  },
   columns: {
     KiB: 'key',
     register: 'lower',

@@ -1,7 +1,7 @@
 import type { Figure } from '../result.js';
 import { scale, type ScaleKind } from './scale.js';
 import { type Choice, extent, numberText, type Point, seriesOf, subtitleOf } from './series.js';
-import { colour, figure, pixel, text, widthOf } from './svg.js';
+import { colour, figure, headHeight, pixel, text, widthOf } from './svg.js';
 
 export interface Bars extends Choice {
   readonly title: string;
@@ -12,7 +12,7 @@ export interface Bars extends Choice {
   readonly scale?: ScaleKind;
 }
 
-const [WIDTH, MARGIN, TOP, HEIGHT, GAP, HEADING] = [840, 24, 76, 16, 5, 26];
+const [WIDTH, MARGIN, HEIGHT, GAP, HEADING] = [840, 24, 16, 5, 26];
 
 interface Bar {
   readonly label: string;
@@ -46,8 +46,10 @@ export const bars =
       WIDTH - MARGIN - 8 - Math.max(0, ...all.map(({ point }) => widthOf(labelOf(point, spec.unit))));
     const axis = scale(spec.scale ?? 'linear', extent(series));
     const at = (value: number): number => left + (right - left) * axis.at(value);
+    const subtitle = subtitleOf(result, series);
+    const top = headHeight(subtitle) + 14;
     const parts: string[] = [];
-    let y = TOP;
+    let y = top;
     for (const group of shown) {
       if (headed) {
         parts.push(text(MARGIN, y + 17, group.name, 'class="group"'));
@@ -60,38 +62,38 @@ export const bars =
       y += GAP;
     }
     const grid = axis.ticks.flatMap((tick) => [
-      `<path class="grid" d="M${pixel(at(tick))} ${TOP - 4}V${y}"/>`,
+      `<path class="grid" d="M${pixel(at(tick))} ${top - 4}V${y}"/>`,
       text(at(tick), y + 15, numberText(tick), 'class="quiet" text-anchor="middle"'),
     ]);
     grid.push(text(right + 8, y + 15, spec.unit, 'class="quiet" dx="16"'));
-    if (all.length === 0) grid.push(text(MARGIN, TOP, 'The result has none of this.', 'class="quiet"'));
+    if (all.length === 0) grid.push(text(MARGIN, top, 'The result has none of this.', 'class="quiet"'));
     return figure({
       width: WIDTH,
       height: y + 32,
       title: spec.title,
-      subtitle: subtitleOf(result, series),
+      subtitle,
       margin: MARGIN,
       parts: [...grid, ...parts],
     });
 
     function draw(
       { label, point, colour: fill }: Bar,
-      top: number,
+      up: number,
       place: (value: number) => number,
       unit: string,
       end: number,
     ): string[] {
       const { value, spread } = point;
-      const [zero, to, middle] = [place(0), place(value), top + HEIGHT / 2];
+      const [zero, to, middle] = [place(0), place(value), up + HEIGHT / 2];
       return [
-        text(left - 10, top + 12.5, label, 'text-anchor="end"'),
-        `<rect x="${pixel(Math.min(zero, to))}" y="${top}" width="${pixel(Math.abs(to - zero))}" height="${HEIGHT}" rx="2" fill="${fill}"/>`,
+        text(left - 10, up + 12.5, label, 'text-anchor="end"'),
+        `<rect x="${pixel(Math.min(zero, to))}" y="${up}" width="${pixel(Math.abs(to - zero))}" height="${HEIGHT}" rx="2" fill="${fill}"/>`,
         ...(spread > 0
           ? [
               `<path class="whisker" fill="none" d="M${pixel(place(value - spread))} ${middle - 4}v8m0 -4H${pixel(place(value + spread))}m0 -4v8"/>`,
             ]
           : []),
-        text(Math.min(place(value + spread), end) + 8, top + 12.5, labelOf(point, unit)),
+        text(Math.min(place(value + spread), end) + 8, up + 12.5, labelOf(point, unit)),
       ];
     }
   };

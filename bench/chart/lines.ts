@@ -1,7 +1,7 @@
 import type { Figure } from '../result.js';
 import { type Scale, scale, type ScaleKind } from './scale.js';
 import { type Choice, extent, numberText, type Point, type Series, seriesOf, subtitleOf } from './series.js';
-import { colour, figure, pixel, text, widthOf } from './svg.js';
+import { colour, figure, headHeight, pixel, text, widthOf } from './svg.js';
 
 export interface Lines extends Choice {
   readonly title: string;
@@ -15,8 +15,7 @@ export interface Lines extends Choice {
   readonly y: { readonly unit: string; readonly scale: ScaleKind };
 }
 
-const [WIDTH, MARGIN, TOP, HEIGHT, LEAST] = [840, 24, 92, 300, 15];
-const BOTTOM = TOP + HEIGHT;
+const [WIDTH, MARGIN, HEIGHT, LEAST] = [840, 24, 300, 15];
 
 /** Lines through points, with whiskers for their spread, each with its name at its end. */
 export const lines =
@@ -27,40 +26,43 @@ export const lines =
       points: points.toSorted((a, b) => Number(a.key) - Number(b.key)),
     }));
     const keys = [...new Set(series.flatMap(({ points }) => points.map(({ key }) => Number(key))))];
+    const subtitle = subtitleOf(result, series);
+    const top = headHeight(subtitle) + 34;
+    const bottom = top + HEIGHT;
     const across = fitted(spec.x.scale, keys);
     const up = scale(spec.y.scale, extent(series));
     const left = MARGIN + 10 + Math.max(0, ...up.ticks.map((tick) => widthOf(numberText(tick))));
     const right = WIDTH - MARGIN - 28 - Math.max(0, ...series.map(({ name }) => widthOf(name)));
     const x = (value: number): number => left + 12 + (right - left - 24) * across.at(value);
-    const y = (value: number): number => BOTTOM - HEIGHT * up.at(value);
+    const y = (value: number): number => bottom - HEIGHT * up.at(value);
 
     const parts = [
-      text(MARGIN, TOP - 14, spec.y.unit, 'class="quiet"'),
+      text(MARGIN, top - 14, spec.y.unit, 'class="quiet"'),
       ...up.ticks.flatMap((tick) => [
         `<path class="grid" d="M${pixel(left)} ${pixel(y(tick))}H${pixel(right)}"/>`,
         text(left - 8, y(tick) + 4, numberText(tick), 'class="quiet" text-anchor="end"'),
       ]),
-      `<path class="axis" d="M${pixel(left)} ${BOTTOM}H${pixel(right)}"/>`,
+      `<path class="axis" d="M${pixel(left)} ${bottom}H${pixel(right)}"/>`,
       ...across.ticks.map((tick) =>
         text(
           x(tick),
-          BOTTOM + 17,
+          bottom + 17,
           spec.x.label?.(tick) ?? numberText(tick),
           'class="quiet" text-anchor="middle"',
         ),
       ),
       ...(spec.x.label === undefined
-        ? [text((left + right) / 2, BOTTOM + 35, spec.x.column, 'class="quiet" text-anchor="middle"')]
+        ? [text((left + right) / 2, bottom + 35, spec.x.column, 'class="quiet" text-anchor="middle"')]
         : []),
       ...series.flatMap((one, n) => draw(one, colour(n))),
       ...names(),
     ];
-    if (series.length === 0) parts.push(text(MARGIN, TOP, 'The result has none of this.', 'class="quiet"'));
+    if (series.length === 0) parts.push(text(MARGIN, top, 'The result has none of this.', 'class="quiet"'));
     return figure({
       width: WIDTH,
-      height: BOTTOM + 48,
+      height: bottom + 48,
       title: spec.title,
-      subtitle: subtitleOf(result, series),
+      subtitle,
       margin: MARGIN,
       parts,
     });
@@ -94,7 +96,7 @@ export const lines =
         if (n > 0) end.y = Math.max(end.y, ends[n - 1].y + LEAST);
       });
       for (let n = ends.length - 1; n >= 0; n--) {
-        ends[n].y = Math.min(ends[n].y, n === ends.length - 1 ? BOTTOM : ends[n + 1].y - LEAST);
+        ends[n].y = Math.min(ends[n].y, n === ends.length - 1 ? bottom : ends[n + 1].y - LEAST);
       }
       return ends.flatMap((end) => [
         `<circle cx="${pixel(right + 12)}" cy="${pixel(end.y)}" r="4" fill="${end.fill}"/>`,

@@ -52,16 +52,13 @@ export const extent = (all: readonly Series[]): number[] =>
 export function subtitleOf(
   { where, kernel, cpu, date }: Pick<Result, 'where' | 'kernel' | 'cpu' | 'date'>,
   series: readonly Series[],
-): string {
+): string[] {
   const place = where === 'host' ? 'on the host' : 'in a virtual machine: good for ratios only';
   const spread = series.some(({ points }) => points.some((point) => point.spread > 0));
   return [
-    place,
-    `Linux ${kernel}`,
-    cpu,
-    date.slice(0, 10),
-    ...(spread ? ['median; whiskers: half of the range between the quartiles, either way'] : []),
-  ].join(' · ');
+    [place, `Linux ${kernel}`, cpu, date.slice(0, 10)].join(' · '),
+    ...(spread ? ['Medians; whiskers: half of the range between the quartiles, either way.'] : []),
+  ];
 }
 
 export const numberText = (value: number): string =>

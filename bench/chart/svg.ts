@@ -22,19 +22,26 @@ export interface Frame {
   readonly width: number;
   readonly height: number;
   readonly title: string;
-  readonly subtitle: string;
+  /** Lines. */
+  readonly subtitle: readonly string[];
   readonly margin: number;
   readonly parts: readonly string[];
 }
 
-/** A whole picture: below its title there are 60 pixels down to the parts. */
+/** Where the first line of the subtitle stands, and how much further down the next one. */
+const [SUBTITLE, LINE] = [55, 16];
+
+/** How far down title and subtitle reach. */
+export const headHeight = (subtitle: readonly string[]): number => SUBTITLE + LINE * subtitle.length - 6;
+
+/** A whole picture. Title and subtitle take `headHeight` of its height. */
 export function figure({ width, height, title, subtitle, margin, parts }: Frame): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" class="figure" role="img" aria-label="${escape(title)}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${FONT}" font-size="12">`,
     `<style>${STYLE}</style>`,
     '<rect class="paper" width="100%" height="100%" rx="6"/>',
     text(margin, 36, title, 'class="title"'),
-    text(margin, 55, subtitle, 'class="quiet"'),
+    ...subtitle.map((line, n) => text(margin, SUBTITLE + LINE * n, line, 'class="quiet"')),
     ...parts,
     '</svg>\n',
   ].join('\n');

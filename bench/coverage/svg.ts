@@ -64,7 +64,9 @@ export function svg(rows: readonly Row[], where: string): string {
     width,
     height: y + MARGIN,
     title: 'Who sends stale bytes?',
-    subtitle: `What a receiver got over RDMA after the memory's mapping was changed, by who watched it. ${where}`,
+    subtitle: [
+      `What a receiver got over RDMA after the memory's mapping was changed, by who watched it. ${where}`,
+    ],
     margin: MARGIN,
     parts: [
       legend(rows),

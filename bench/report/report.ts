@@ -70,7 +70,9 @@ function section(name: string, about: About | undefined, result: Result | undefi
           answer(about?.answer(result)),
           ...(about?.figures ?? []).map((figure) => `<figure>${figure(result)}</figure>`),
           tableOf(result),
-          ...(about === undefined ? [] : [`<p class="quiet">${escape(about.method)}</p>`]),
+          ...(about === undefined
+            ? []
+            : [`<p>${escape(about.method)}</p>`, list(Object.entries(about.terms))]),
           standIn(result),
           facts(result),
         ].join('\n');
@@ -91,8 +93,8 @@ function tableOf({ rows, unit }: Result): string {
 function standIn({ monitor, registrar }: Result): string {
   const standIns = Object.entries({ monitor, registrar }).filter(([, name]) => name.startsWith('null'));
   if (standIns.length === 0) return '';
-  const names = standIns.map(([what, name]) => `the ${what} is "${name}"`).join(' and ');
-  return `<p class="stand-in">With a stand-in: ${escape(names)}, which does nothing.</p>`;
+  const names = standIns.map(([what, name]) => `${what} "${name}"`).join(' and ');
+  return `<p class="stand-in">With stand-ins, which do nothing: ${escape(names)}.</p>`;
 }
 
 function facts(result: Result): string {
@@ -102,11 +104,13 @@ function facts(result: Result): string {
     ['machine', `${placeOf(result)}, ${result.cpu}, Linux ${result.kernel}, Node ${result.node}`],
     ['measured', dateText(result.date)],
   ].filter(([, value]) => value !== '-');
-  return [
-    `<dl>${rows.map(([what, value]) => `<dt>${escape(what)}</dt><dd>${escape(value)}</dd>`).join('')}</dl>`,
-    `<pre>${escape(result.command)}</pre>`,
-  ].join('\n');
+  return `${list(rows)}\n<pre>${escape(result.command)}</pre>`;
 }
+
+const list = (rows: readonly (readonly string[])[]): string =>
+  rows.length === 0
+    ? ''
+    : `<dl>${rows.map(([what, value]) => `<dt>${escape(what)}</dt><dd>${escape(value)}</dd>`).join('')}</dl>`;
 
 const placeOf = ({ where }: Result): string => (where === 'host' ? 'host' : 'virtual machine (ratios only)');
 

@@ -7,7 +7,7 @@ export const STYLE = `
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--ink); line-height: 1.55;
   font-family: system-ui, 'Helvetica Neue', 'DejaVu Sans', sans-serif; font-size: 16px; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 5rem; }
+main { max-width: 72rem; margin: 0 auto; padding: 2.5rem 1.25rem 5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.4rem; line-height: 1.3; margin: 0; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
@@ -23,9 +23,9 @@ nav ol { padding-left: 1.4rem; } nav li { margin: .2rem 0; }
 figure { margin: 1.25rem 0; overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--paper); }
 figure svg { display: block; max-width: 100%; height: auto; min-width: 36rem; margin: 0 auto; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; min-width: 100%; }
-caption { text-align: left; color: var(--quiet); font-size: .875rem; padding-bottom: .4rem; }
-th, td { padding: .35rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .84rem; font-variant-numeric: tabular-nums; min-width: 100%; }
+caption { text-align: left; caption-side: bottom; padding-top: .4rem; color: var(--quiet); font-size: .875rem; padding-bottom: .4rem; }
+th, td { padding: .35rem .55rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th { color: var(--quiet); font-weight: 600; vertical-align: bottom; }
 td { white-space: nowrap; }
 .number { text-align: right; }

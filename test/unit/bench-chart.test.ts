@@ -134,7 +134,7 @@ describe('a chart', () => {
   it('says where it ran, and that a virtual machine is good for ratios only', () => {
     const subtitle = (where: 'host' | 'virtual machine'): string =>
       elements(lineChart(resultOf(rows, { where }))).find(({ text }) => text.includes('Linux 6.1.0'))!.text;
-    assert.match(subtitle('host'), /^on the host · Linux 6\.1\.0 · 2 x Model · 2026-11-24 · .*whiskers/);
+    assert.match(subtitle('host'), /^on the host · Linux 6\.1\.0 · 2 x Model · 2026-11-24$/);
     assert.match(subtitle('virtual machine'), /ratios only/);
   });
 
