@@ -37,6 +37,9 @@ export function renderComparison(
       ? `${name}: nothing could be compared`
       : `${name}: ${worse === 0 ? 'no regression' : `${worse} of ${differences.length} are a REGRESSION`}`,
     `(a regression is what is worse by more than the spread before and the spread now, and by more than ${tolerance}%)`,
+    ...(differences.some(({ verdict }) => verdict === 'reference')
+      ? ['(a reference is not ours: it shows how much the machine itself has changed)']
+      : []),
     '',
   ].join('\n');
 }

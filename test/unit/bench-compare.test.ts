@@ -201,7 +201,7 @@ describe('the command line of the benchmarks', () => {
   it('says what is wrong', () => {
     assert.match(refused('hits'), /there is no benchmark hits/);
     assert.match(refused('hit --by worker'), /--by/);
-    assert.match(refused('hit coverage --by worker'), /--by/);
+    assert.match(refused('coverage hit --by worker'), /--by/);
     assert.match(refused('--bogus'), /--bogus/);
     assert.match(refused('--json hit'), /names of benchmarks come first/);
     assert.match(refused('--no-run'), /--compare FILE/);

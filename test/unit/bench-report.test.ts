@@ -69,10 +69,10 @@ describe('the report of the benchmarks', () => {
   it('shows the table of a benchmark that is not known', () => {
     const page = report(
       BENCHES,
-      new Map([['new<', resultOf([{ size: 7, 'size ±%': 3 }], { name: 'new<' })]]),
+      new Map([['new<', resultOf([{ size: 7, 'size ±%': 3, word: 'a<b' }], { name: 'new<' })]]),
     );
     assert.match(page, /<section id="new&lt;">/);
-    assert.match(page, /<td class="number">7 <small>±3%<\/small><\/td>/);
+    assert.match(page, /<td class="number">7 <small>±3%<\/small><\/td><td>a&lt;b<\/td>/);
   });
 });
 
