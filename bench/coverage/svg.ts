@@ -1,3 +1,4 @@
+import { escape, figure, text } from '../chart/svg.js';
 import { ACTORS, GROUPS } from './changes.js';
 import type { Cell, Monitor } from './cell.js';
 import type { Row } from './matrix.js';
@@ -59,22 +60,20 @@ export function svg(rows: readonly Row[], where: string): string {
     }
   }
   const width = Math.max(LEAST_WIDTH, 2 * MARGIN + NAMES + monitors.length * WIDTH);
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + MARGIN}" viewBox="0 0 ${width} ${y + MARGIN}" font-family="system-ui, 'Helvetica Neue', 'DejaVu Sans', sans-serif" font-size="12" fill="#22262c">`,
-    '<style>.title{font-size:19px;font-weight:600}.quiet{fill:#68707b;font-size:11px}.group{font-weight:600;fill:#68707b}.head{font-weight:600;font-size:13px}</style>',
-    '<rect width="100%" height="100%" fill="#ffffff"/>',
-    text(MARGIN, 36, 'Who sends stale bytes?', 'class="title"'),
-    text(
-      MARGIN,
-      55,
+  return figure({
+    width,
+    height: y + MARGIN,
+    title: 'Who sends stale bytes?',
+    subtitle: [
       `What a receiver got over RDMA after the memory's mapping was changed, by who watched it. ${where}`,
-      'class="quiet"',
-    ),
-    legend(rows),
-    ...monitors.map((monitor, n) => head(MARGIN + NAMES + n * WIDTH, monitor, rows)),
-    ...parts,
-    '</svg>\n',
-  ].join('\n');
+    ],
+    margin: MARGIN,
+    parts: [
+      legend(rows),
+      ...monitors.map((monitor, n) => head(MARGIN + NAMES + n * WIDTH, monitor, rows)),
+      ...parts,
+    ],
+  });
 }
 
 /** The name of a column and what came of it. */
@@ -84,11 +83,11 @@ function head(x: number, monitor: Monitor, rows: readonly Row[]): string {
   const stale = cells.filter(({ cell }) => cell === 'stale').length;
   const middle = `x="${x + WIDTH / 2}" text-anchor="middle"`;
   const verdict = stale === 0 ? 'never stale' : `${stale} of ${cells.length} stale`;
-  const ink = stale === 0 ? LOOKS.fresh[1] : LOOKS.stale[0];
+  const look = stale === 0 ? 'good' : 'bad';
   return [
     `<text ${middle} y="${TOP - 28}" class="head">${escape(name)}</text>`,
     `<text ${middle} y="${TOP - 14}" class="quiet">${escape(what)}</text>`,
-    `<text ${middle} y="${TOP + 2}" font-size="11" font-weight="600" style="fill:${ink}">${verdict}</text>`,
+    `<text ${middle} y="${TOP + 2}" font-size="11" font-weight="600" class="${look}">${verdict}</text>`,
   ].join('\n');
 }
 
@@ -136,8 +135,3 @@ function part(x: number, y: number, width: number, word: string, { cell, actor, 
     `<text x="${x + width / 2}" y="${y + 12.5}" text-anchor="middle" font-size="11" style="fill:${ink}">${escape(word)}</text></g>`
   );
 }
-
-const text = (x: number, y: number, content: string, more = ''): string =>
-  `<text x="${x}" y="${y}" ${more}>${escape(content)}</text>`;
-
-const escape = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
