@@ -1,3 +1,4 @@
+import { escape, figure, headHeight, text } from '../chart/svg.js';
 import { ACTORS, GROUPS } from './changes.js';
 import type { Cell, Monitor } from './cell.js';
 import type { Row } from './matrix.js';
@@ -45,21 +46,18 @@ export function svg(rows: readonly Row[], where: string): string {
   const monitors = [...new Set(rows.map(({ monitor }) => monitor))];
   const width = Math.max(LEAST_WIDTH, 2 * MARGIN + NAMES + monitors.length * WIDTH);
   const parts: string[] = [];
-  let y = 36;
+  const what = "What a receiver got over RDMA after the memory's mapping was changed, by who watched it.";
+  const subtitle = [what, where].flatMap((content) => linesOf(content, width - 2 * MARGIN));
+  let y = headHeight(subtitle) + 24;
+  const key = legend(rows, y, width);
+  parts.push(...key.parts);
+  y = key.end + 2;
   const put = (content: string): void => {
     for (const line of linesOf(content, width - 2 * MARGIN)) {
       parts.push(text(MARGIN, y, line, 'class="quiet"'));
       y += LINE;
     }
   };
-  parts.push(text(MARGIN, y, 'Who sends stale bytes?', 'class="title"'));
-  y += 19;
-  put("What a receiver got over RDMA after the memory's mapping was changed, by who watched it.");
-  put(where);
-  y += 8;
-  const key = legend(rows, y, width);
-  parts.push(...key.parts);
-  y = key.end + 2;
   const actors = ACTORS.map((actor, n) => `${INITIALS[n]} ${actor}`).join(', ');
   put(`A box is divided where it matters who made the change: ${actors}.`);
   put('raw: by a system call past libc. tried: pages that are registered may stay where they are.');
@@ -81,13 +79,8 @@ export function svg(rows: readonly Row[], where: string): string {
       y += HEIGHT;
     }
   }
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y + MARGIN}" viewBox="0 0 ${width} ${y + MARGIN}" font-family="system-ui, 'Helvetica Neue', 'DejaVu Sans', sans-serif" font-size="12" fill="#22262c">`,
-    '<style>.title{font-size:19px;font-weight:600}.quiet{fill:#68707b;font-size:11px}.group{font-weight:600;fill:#68707b}.head{font-weight:600;font-size:13px}</style>',
-    '<rect width="100%" height="100%" fill="#ffffff"/>',
-    ...parts,
-    '</svg>\n',
-  ].join('\n');
+  const title = 'Who sends stale bytes?';
+  return figure({ width, height: y + MARGIN, title, subtitle, margin: MARGIN, parts });
 }
 
 /** The name of a column and what came of it, down to `y`. */
@@ -97,11 +90,11 @@ function head(x: number, y: number, monitor: Monitor, rows: readonly Row[]): str
   const stale = cells.filter(({ cell }) => cell === 'stale').length;
   const middle = `x="${x + WIDTH / 2}" text-anchor="middle"`;
   const verdict = stale === 0 ? 'never stale' : `${stale} of ${cells.length} stale`;
-  const ink = stale === 0 ? LOOKS.fresh[1] : LOOKS.stale[0];
+  const look = stale === 0 ? 'good' : 'bad';
   return [
     `<text ${middle} y="${y - 28}" class="head">${escape(name)}</text>`,
     `<text ${middle} y="${y - 14}" class="quiet">${escape(what)}</text>`,
-    `<text ${middle} y="${y + 2}" font-size="11" font-weight="600" style="fill:${ink}">${verdict}</text>`,
+    `<text ${middle} y="${y + 2}" font-size="11" font-weight="600" class="${look}">${verdict}</text>`,
   ].join('\n');
 }
 
@@ -157,8 +150,3 @@ function part(x: number, y: number, width: number, word: string, { cell, actor, 
     `<text x="${x + width / 2}" y="${y + 12.5}" text-anchor="middle" font-size="11" style="fill:${ink}">${escape(word)}</text></g>`
   );
 }
-
-const text = (x: number, y: number, content: string, more = ''): string =>
-  `<text x="${x}" y="${y}" ${more}>${escape(content)}</text>`;
-
-const escape = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
