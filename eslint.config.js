@@ -1,7 +1,8 @@
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-// Imports point one way: cli -> index -> cache -> the two interfaces; verbs and monitor never import cache.
+// Imports point one way: cli -> index -> endpoint -> (cache -> the two interfaces, cm -> verbs); verbs, cm and monitor
+// never import cache, and nothing below it the endpoint.
 const never = (files, groups, message) => ({
   files,
   rules: { 'no-restricted-imports': ['error', { patterns: [{ group: groups, message }] }] },
@@ -25,18 +26,19 @@ export default defineConfig(
     rules: { '@typescript-eslint/no-unused-expressions': 'off' },
   },
   never(
-    ['src/verbs/**', 'src/monitor/**'],
-    ['**/cache/*', '**/index.js'],
-    'verbs and monitor never import the cache',
+    ['src/verbs/**', 'src/monitor/**', 'src/cm/**'],
+    ['**/cache/*', '**/endpoint/*', '**/index.js'],
+    'verbs, cm and monitor never import the cache',
   ),
+  never(['src/endpoint/**'], ['**/index.js', 'koffi'], 'the endpoint calls libraries through verbs and cm'),
   never(
     ['src/cache/**'],
-    ['**/verbs/*', '**/index.js', 'koffi'],
+    ['**/verbs/*', '**/cm/*', '**/endpoint/*', '**/index.js', 'koffi'],
     'the cache knows two interfaces and no library',
   ),
   never(
     ['src/memory/**', 'src/system/**'],
-    ['**/cache/*', '**/verbs/*', '**/monitor/*', '**/index.js'],
+    ['**/cache/*', '**/verbs/*', '**/cm/*', '**/endpoint/*', '**/monitor/*', '**/index.js'],
     'system and memory are the foundation: they import nothing above them',
   ),
 );

@@ -38,12 +38,12 @@ export { IbverbsRegistrar } from './verbs/registrar.js';
 export { completionError, type CompletionStatus, type WorkCompletion } from './verbs/work-completion.js';
 export { ReceiveRequests, SendFlag, SendRequests } from './verbs/work-request.js';
 
-export { Batch } from './endpoint/batch.js';
+export type { Batch } from './endpoint/batch.js';
 export { connect } from './endpoint/connect.js';
 export { type Abortable, Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
-export { ExposedMemory } from './endpoint/exposed-memory.js';
+export type { ExposedMemory } from './endpoint/exposed-memory.js';
 export { listen, Listener, type ListenerEvents } from './endpoint/listener.js';
-export { Message, type Received } from './endpoint/message.js';
+export type { Message, Received } from './endpoint/message.js';
 export type { ConnectToOptions, EndpointOptions, ListenOptions } from './endpoint/options.js';
 export type { RemoteMemory } from './endpoint/remote-memory.js';
 export type { RemoteOptions, SendOptions, WriteOptions } from './endpoint/tasks.js';

@@ -1,6 +1,7 @@
 // npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
-// virtual machine's runner; kills and limits, the driver's C clients and the tests on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|vm|survival|client|numa|coverage]... [--kernel 6.1|6.12] [--grep PATTERN]
+// virtual machine's runner; kills and limits, the driver's C clients, the tests on two NUMA nodes and those between two
+// machines when asked for.
+// Usage: npm test -- [--only lint|unit|hooks|system|vm|survival|client|numa|coverage|two-machines]... [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
@@ -13,7 +14,7 @@ import { runStaticChecks } from './driver/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
-const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage'] as const;
+const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage', 'two-machines'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
@@ -42,6 +43,8 @@ const TITLES: Record<Part, string> = {
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
   coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
+  'two-machines':
+    'two-machines: a connection between two virtual machines, one of which loses its power (a minute)',
 };
 
 interface TestOptions {
@@ -106,8 +109,9 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
       return ran.map(mustHaveDevice);
     }
     case 'vm':
+    case 'two-machines':
       return hasDevice()
-        ? [skipped('vm', 'the virtual machine, which is not used where there is a device')]
+        ? [skipped(part, 'the virtual machine, which is not used where there is a device')]
         : runMocha(part, runHere, grep);
   }
 }

@@ -35,7 +35,7 @@ export function socketAddress(address: string, family: number, port: number): Bu
     bytes.set(address.split('.').map(Number), at.sin_addr);
     return bytes;
   }
-  const [number = '', zone] = address.split('%');
+  const [number, zone] = address.split('%') as [string, string | undefined];
   const at = LAYOUT.sockaddr_in6;
   const bytes = Buffer.alloc(at.sizeof);
   bytes.writeUInt16LE(VALUES.AF_INET6, at.sin6_family);
@@ -49,9 +49,9 @@ export function socketAddress(address: string, family: number, port: number): Bu
 function groupsOf(address: string): number[] {
   // As a URL has it: lower case, and no IPv4 address at its end.
   const plain = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [before = [], after = []] = plain
-    .split('::')
-    .map((side) => (side === '' ? [] : side.split(':').map((group) => parseInt(group, 16))));
+  const [before, after] = [...plain.split('::'), ''].map((side) =>
+    side === '' ? [] : side.split(':').map((group) => parseInt(group, 16)),
+  );
   return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
 }
 

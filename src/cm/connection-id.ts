@@ -32,7 +32,8 @@ export class ConnectionId {
   readonly #channel: EventChannel;
   #pointer: number;
   #step:
-    { readonly kind: EventKind; resolve: (event: CmEvent) => void; reject: (reason: Error) => void } | undefined;
+    | { readonly kind: EventKind; resolve: (event: CmEvent) => void; reject: (reason: Error) => void }
+    | undefined;
   /** What comes when no step waits for it. */
   onEvent: ((event: CmEvent) => void) | undefined;
 

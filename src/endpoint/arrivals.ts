@@ -1,6 +1,6 @@
 interface Waiter<T> {
   resolve(value: T): void;
-  reject(reason: unknown): void;
+  reject(reason: Error): void;
 }
 
 /** What arrives, and those who wait for it, both in order. */
@@ -15,9 +15,8 @@ export class Arrivals<T> {
   }
 
   push(value: T): void {
-    const [waiter] = this.#waiters;
-    if (waiter === undefined) this.#arrived.push(value);
-    else waiter.resolve(value);
+    if (this.#waiters.size === 0) this.#arrived.push(value);
+    else [...this.#waiters][0].resolve(value);
   }
 
   /** Rejects with the reason of the signal, or with the error of the end once nothing is left. */
@@ -30,7 +29,7 @@ export class Arrivals<T> {
       }
       if (this.#ended !== undefined) throw this.#ended;
       const abort = (): void => {
-        waiter.reject(signal!.reason);
+        waiter.reject(signal!.reason as Error);
       };
       const leave = (): void => {
         this.#waiters.delete(waiter);
@@ -43,7 +42,7 @@ export class Arrivals<T> {
         },
         reject: (reason) => {
           leave();
-          reject(reason as Error);
+          reject(reason);
         },
       };
       signal?.addEventListener('abort', abort);

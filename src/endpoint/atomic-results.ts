@@ -28,7 +28,7 @@ export class AtomicResults {
       this.#registration = this.#cache.acquire(memory);
       this.#memory = memory;
       this.#address = addressOf(memory);
-      for (let slot = this.#count; slot-- > 0; ) this.#free.push(slot);
+      for (let slot = this.#count; slot-- > 0;) this.#free.push(slot);
     }
     return this.#free.pop()!;
   }

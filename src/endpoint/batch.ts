@@ -1,3 +1,4 @@
+import { takeOptions } from '../options.js';
 import type { Memory } from '../memory/locate.js';
 import type { RemoteMemory } from './remote-memory.js';
 import {
@@ -5,10 +6,13 @@ import {
   fetchAndAddTask,
   type Limits,
   readTask,
+  REMOTE,
   type RemoteOptions,
+  SEND,
   type SendOptions,
   type SendTask,
   sendTask,
+  WRITE,
   type WriteOptions,
   writeTask,
 } from './tasks.js';
@@ -40,23 +44,23 @@ export class Batch {
   }
 
   send(memory: Memory | undefined, options: SendOptions = {}): this {
-    return this.#add(sendTask(this.#limits, memory, options));
+    return this.#add(sendTask(this.#limits, memory, takeOptions(options, SEND)));
   }
 
   write(memory: Memory, remote: RemoteMemory, options: WriteOptions = {}): this {
-    return this.#add(writeTask(this.#limits, memory, remote, options));
+    return this.#add(writeTask(this.#limits, memory, remote, takeOptions(options, WRITE)));
   }
 
   read(memory: Memory, remote: RemoteMemory, options: RemoteOptions = {}): this {
-    return this.#add(readTask(this.#limits, memory, remote, options));
+    return this.#add(readTask(this.#limits, memory, remote, takeOptions(options, REMOTE)));
   }
 
   compareAndSwap(remote: RemoteMemory, compare: bigint, swap: bigint, options: RemoteOptions = {}): this {
-    return this.#add(compareAndSwapTask(this.#limits, remote, compare, swap, options));
+    return this.#add(compareAndSwapTask(this.#limits, remote, compare, swap, takeOptions(options, REMOTE)));
   }
 
   fetchAndAdd(remote: RemoteMemory, add: bigint, options: RemoteOptions = {}): this {
-    return this.#add(fetchAndAddTask(this.#limits, remote, add, options));
+    return this.#add(fetchAndAddTask(this.#limits, remote, add, takeOptions(options, REMOTE)));
   }
 
   /**
@@ -64,7 +68,8 @@ export class Batch {
    * @returns what each of the methods of the endpoint would give, in this order; rejects with the first that fails
    */
   async post(options: { signal?: AbortSignal } = {}): Promise<(number | bigint)[]> {
-    return Promise.all(this.#submit(this.#tasks.splice(0), options.signal));
+    const { signal } = takeOptions(options, ['signal']);
+    return Promise.all(this.#submit(this.#tasks.splice(0), signal));
   }
 
   #add(task: SendTask<number | bigint>): this {

@@ -19,10 +19,13 @@ import {
   type Limits,
   readTask,
   receiveTask,
+  REMOTE,
   type RemoteOptions,
+  SEND,
   type SendOptions,
   type SendTask,
   sendTask,
+  WRITE,
   type WriteOptions,
   writeTask,
 } from './tasks.js';
@@ -140,27 +143,19 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
    * @returns bytes sent, when the peer's device has them
    */
   async send(memory: Memory | undefined, options: SendOptions & Abortable = {}): Promise<number> {
-    const { signal, ...rest } = take(options, ['immediate']);
+    const { signal, ...rest } = take(options, SEND);
     return this.#submit(sendTask(this.#limits, memory, rest), signal);
   }
 
   /** Write bytes into the peer's memory. @returns bytes written */
-  async write(
-    memory: Memory,
-    remote: RemoteMemory,
-    options: WriteOptions & Abortable = {},
-  ): Promise<number> {
-    const { signal, ...rest } = take(options, ['immediate', 'offset']);
+  async write(memory: Memory, remote: RemoteMemory, options: WriteOptions & Abortable = {}): Promise<number> {
+    const { signal, ...rest } = take(options, WRITE);
     return this.#submit(writeTask(this.#limits, memory, remote, rest), signal);
   }
 
   /** Fill memory with bytes of the peer's. @returns bytes read */
-  async read(
-    memory: Memory,
-    remote: RemoteMemory,
-    options: RemoteOptions & Abortable = {},
-  ): Promise<number> {
-    const { signal, ...rest } = take(options, ['offset']);
+  async read(memory: Memory, remote: RemoteMemory, options: RemoteOptions & Abortable = {}): Promise<number> {
+    const { signal, ...rest } = take(options, REMOTE);
     return this.#submit(readTask(this.#limits, memory, remote, rest), signal);
   }
 
@@ -171,7 +166,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     swap: bigint,
     options: RemoteOptions & Abortable = {},
   ): Promise<bigint> {
-    const { signal, ...rest } = take(options, ['offset']);
+    const { signal, ...rest } = take(options, REMOTE);
     return this.#submit(compareAndSwapTask(this.#limits, remote, compare, swap, rest), signal);
   }
 
@@ -181,7 +176,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     add: bigint,
     options: RemoteOptions & Abortable = {},
   ): Promise<bigint> {
-    const { signal, ...rest } = take(options, ['offset']);
+    const { signal, ...rest } = take(options, REMOTE);
     return this.#submit(fetchAndAddTask(this.#limits, remote, add, rest), signal);
   }
 

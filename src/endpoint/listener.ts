@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { resolveHost } from '../cm/address.js';
 import { ConnectionId } from '../cm/connection-id.js';
 import type { CmEvent } from '../cm/event-channel.js';
-import { regcacheError } from '../errors.js';
+import { regcacheError, type RegcacheError } from '../errors.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { type Domain, holdDomain } from './domain.js';
 import { Arrivals } from './arrivals.js';
@@ -42,6 +42,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   readonly port: number;
   /** Connected, and taken by nobody. */
   readonly #connected = new Arrivals<Endpoint>();
+  #ended: RegcacheError | undefined;
   /** Handshakes under way. */
   #pending = 0;
   /** So that what connections share outlasts each of them. */
@@ -78,12 +79,12 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   /** The peers as they connect, until the listener is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Endpoint, void, undefined> {
-    while (!this.closed) {
+    for (;;) {
       let endpoint: Endpoint;
       try {
         endpoint = await this.accept();
       } catch (error) {
-        if (this.closed) return;
+        if (error === this.#ended) return;
         throw error;
       }
       yield endpoint;
@@ -94,7 +95,8 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   async close(): Promise<void> {
     if (this.closed) return;
     this.#id.close();
-    this.#connected.end(regcacheError('ERR_CLOSED', 'the listener was closed'));
+    this.#ended = regcacheError('ERR_CLOSED', 'the listener was closed');
+    this.#connected.end(this.#ended);
     await Promise.all(this.#connected.takeAll().map((endpoint) => endpoint.close()));
     const domains = [...this.#domains.values()];
     this.#domains.clear();

@@ -23,6 +23,11 @@ export interface WriteOptions extends RemoteOptions {
   immediate?: number;
 }
 
+/** Names of the options of each kind. */
+export const SEND: readonly string[] = ['immediate'];
+export const REMOTE: readonly string[] = ['offset'];
+export const WRITE: readonly string[] = [...SEND, ...REMOTE];
+
 /** What the requests of one endpoint are made with. */
 export interface Limits {
   /** Bytes in one message. */
@@ -31,7 +36,6 @@ export interface Limits {
 }
 
 export type SendTask<T> = Task<SendRequests, T>;
-
 
 export function sendTask(
   { maxMessage }: Limits,
