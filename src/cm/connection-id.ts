@@ -115,7 +115,12 @@ export class ConnectionId {
 
   /** Take connections at a `struct sockaddr`; requests come to `onEvent`. */
   listen(address: Buffer, backlog: number): void {
-    this.#call('rdma_bind_addr', (library, id) => library.bindAddr(id, address));
+    if (librdmacm().bindAddr(this.#open(), address) !== 0) {
+      const errno = koffi.errno();
+      // Of a port that is taken at any address, the kernel says that there is no such address (drivers/infiniband/core/cma.c).
+      const taken = errno === E.EADDRNOTAVAIL && isAny(address);
+      throw callError(taken ? E.EADDRINUSE : errno, 'rdma_bind_addr');
+    }
     this.#call('rdma_listen', (library, id) => library.listen(id, backlog));
   }
 
@@ -218,9 +223,18 @@ function eventError({ kind, status }: CmEvent): RegcacheError {
   return systemError(kind !== 'REJECTED' && status < 0 ? -status : standard, syscall, advice);
 }
 
+/** Whether a `struct sockaddr` stands for all addresses of this machine. */
+const isAny = (address: Buffer): boolean =>
+  address.subarray(LAYOUT.sockaddr_in.sin_addr).every((byte) => byte === 0);
+
 function callError(errno: number, syscall: string): RegcacheError {
   if (errno === E.EADDRINUSE) return systemError(errno, syscall, 'another program listens on that port');
-  if (errno === E.ENODEV || errno === E.EADDRNOTAVAIL)
-    return systemError(errno, syscall, 'no RDMA device has that address: see `rdma link` and `ip address`');
+  if (errno === E.ENODEV || errno === E.EADDRNOTAVAIL) {
+    return systemError(
+      errno,
+      syscall,
+      'no RDMA device has that address (see `rdma link` and `ip address`), or another program listens there',
+    );
+  }
   return systemError(errno, syscall);
 }

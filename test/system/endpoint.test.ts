@@ -33,6 +33,10 @@ const inUse = ({ cache }: Endpoint): number =>
 describe('an endpoint', function () {
   this.timeout(120_000);
   requireStack();
+  before(async () => {
+    // librdmacm opens a context of its own for each device, and keeps it until the process ends.
+    await (await connected()).close();
+  });
 
   let atFirst: KernelState;
   let both: Connected | undefined;
@@ -329,7 +333,7 @@ describe('an endpoint', function () {
       await assert.rejects(waiting, { code: 'ERR_DISCONNECTED' });
       await assert.rejects(sending, {
         code: 'ERR_WORK_COMPLETION',
-        status: COMPLETION_STATUSES.indexOf('REM_INV_REQ_ERR'),
+        message: /failed: REM_(INV_REQ|OP)_ERR, the peer /,
       });
     });
 

@@ -3,10 +3,11 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../../src/endpoint/connect.js';
+import { listen } from '../../src/endpoint/listener.js';
 import type { Endpoint } from '../../src/endpoint/endpoint.js';
 import type { RegcacheError } from '../../src/errors.js';
 import { kernelState, settlesAt } from '../survival/kernel-state.js';
-import { exchange, writeUntilLost } from '../system/endpoint-fixture.js';
+import { exchange, hostOfDevice, writeUntilLost } from '../system/endpoint-fixture.js';
 
 /** Times a second that a machine which boots is asked again, and how often in all. */
 const TRIES = 300;
@@ -33,6 +34,8 @@ async function untilConnected(host: string, port: number): Promise<Endpoint> {
 }
 
 const [host = '', port = ''] = process.argv.slice(2);
+// librdmacm opens a context of its own for a device, and keeps it until the process ends.
+await (await listen({ host: hostOfDevice() })).close();
 const atFirst = kernelState();
 const endpoint = await untilConnected(host, Number(port));
 const remote = await exchange(endpoint);
