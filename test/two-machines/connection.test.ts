@@ -72,6 +72,11 @@ describe('between two machines', function () {
       address: '10.77.0.2/24',
     });
 
+  const listening = async ({ stdout, ended }: Machine): Promise<void> => {
+    const early = ended.then((status) => assert.fail(`the server ended with status ${status}`));
+    assert.equal(await Promise.race([portOf(stdout), early]), PORT);
+  };
+
   it('bytes_cross_the_loss_of_one_is_an_error_of_the_other_and_the_next_one_is_connected_to', async () => {
     const server = bootServer();
     const client = bootClient();
@@ -83,7 +88,7 @@ describe('between two machines', function () {
       ]);
       return JSON.parse(line.value as string) as Step;
     };
-    assert.equal(await portOf(server.stdout), PORT);
+    await listening(server);
     assert.deepEqual(await next(), { step: 'exchanged' });
     assert.deepEqual(await next(), { step: 'writing' });
     server.cutPower();
@@ -107,7 +112,7 @@ describe('between two machines', function () {
     }
 
     const fresh = bootServer();
-    assert.equal(await portOf(fresh.stdout), PORT);
+    await listening(fresh);
     assert.deepEqual(await next(), { step: 'exchanged again' });
     assert.equal(await client.ended, 0);
   });
