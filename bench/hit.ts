@@ -3,22 +3,21 @@
  * cache? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
  * speed changes it for all; nobody registers anything and nobody watches.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { here, median, save, table, type Result } from './result.js';
+import { inTurn, startMeter, type Meter } from './meter.js';
+import { cells, here, median, rounded, save, table, type Result } from './result.js';
 
 const NUMBERS = [1, 100, 10_000, 1_000_000];
 const MOST = NUMBERS.at(-1)!;
 const BYTES = 16_384;
 const OPERATIONS = 500_000;
 const ROUNDS = 7;
-/** Rounds that let the compilers settle. */
-const WARM_UP = 2;
+const TURNS = { rounds: ROUNDS, warmUp: 2 };
 
 /** What it may cost, by the number of ranges, as a part of what UCX takes. */
 const TARGETS = { address: [0.25, 0.25, 0.4, 0.6], buffer: [0.6, 0.6, 0.8, 1] };
@@ -29,18 +28,16 @@ const TARGET_BYTES = 200;
 const SUBJECTS = ['ucx', 'address', 'buffer'] as const;
 type Subject = (typeof SUBJECTS)[number];
 
-/** A process that answers each command with a number. */
-interface Meter {
+/** The nanoseconds that an operation takes. */
+interface HitMeter extends Meter<number> {
   readonly subject: Subject;
   readonly ranges: number;
-  ask(command: string): Promise<number>;
-  end(): void;
 }
 
 const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 
 const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
-const meters: Meter[] = [];
+const meters: HitMeter[] = [];
 try {
   const ucx = join(folder, 'ucx');
   execFileSync(
@@ -53,12 +50,13 @@ try {
     for (const subject of SUBJECTS) meters.push(start(ucx, subject, ranges));
   }
   process.stderr.write(`Caching up to ${MOST.toLocaleString('en-US')} ranges ...\n`);
-  const hits = await inTurn(meters, 'hit');
+  const hits = await inTurn(meters, 'hit', TURNS);
   const most = meters.filter(({ subject, ranges }) => subject !== 'buffer' && ranges === MOST);
-  const churn = await inTurn(most, 'churn');
+  const churn = await inTurn(most, 'churn', TURNS);
   const storm = await inTurn(
     most.filter(({ subject }) => subject === 'address'),
     'storm',
+    TURNS,
   );
   const bytes = await most.find(({ subject }) => subject === 'address')!.ask('bytes');
   const result: Result = {
@@ -85,76 +83,33 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-function start(ucx: string, subject: Subject, ranges: number): Meter {
+function start(ucx: string, subject: Subject, ranges: number): HitMeter {
   const numbers = [ranges, BYTES, OPERATIONS].map(String);
   const program = join(PROJECT, 'dist', 'bench', 'hit', 'cache.js');
-  const child =
-    subject === 'ucx'
-      ? spawn(ucx, numbers, { stdio: ['pipe', 'pipe', 'inherit'] })
-      : spawn(process.execPath, ['--expose-gc', program, subject, ...numbers], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-        });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    subject,
-    ranges,
-    ask: async (command) => {
-      child.stdin.write(`${command}\n`);
-      const answer = await lines.next();
-      if (answer.done)
-        throw new Error(`the process that measures ${subject} with ${ranges} ranges ended early`);
-      return Number(answer.value);
-    },
-    end: () => {
-      child.kill();
-    },
-  };
-}
-
-/** The numbers of each meter, one for each round. */
-async function inTurn(asked: readonly Meter[], command: string): Promise<Map<Meter, number[]>> {
-  const answers = new Map(asked.map((meter) => [meter, [] as number[]]));
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const meter of asked) {
-      const answer = await meter.ask(command);
-      if (round >= 0) answers.get(meter)!.push(answer);
-    }
-    if (round >= 0) process.stderr.write(`${command}, round ${round + 1} of ${ROUNDS}\n`);
-  }
-  return answers;
+  const argv = subject === 'ucx' ? [ucx] : [process.execPath, '--expose-gc', program, subject];
+  const meter = startMeter<number>(`${subject} with ${ranges} ranges`, [...argv, ...numbers]);
+  return { ...meter, subject, ranges };
 }
 
 function row(
   what: string,
   ranges: number,
-  measured: Map<Meter, number[]>,
+  measured: Map<HitMeter, number[]>,
   target?: number,
 ): Result['rows'][number] {
-  const cells: Result['rows'][number] = { what, ranges };
+  const all: Result['rows'][number] = { what, ranges };
   const samples = (subject: Subject): number[] | undefined =>
     [...measured].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
   const ucx = median(samples('ucx')!);
   for (const subject of SUBJECTS) {
     const own = samples(subject);
     if (own === undefined) continue;
-    cells[subject] = round(median(own), 1);
-    cells[`${subject} ±%`] = Math.round((100 * spread(own)) / median(own));
+    Object.assign(all, cells(subject, own, 1));
     if (subject === 'ucx' || target === undefined) continue;
-    cells[`${subject}/ucx`] = round(median(own) / ucx, 2);
-    cells[`${subject} target`] = TARGETS[subject][target];
+    all[`${subject}/ucx`] = rounded(median(own) / ucx, 2);
+    all[`${subject} target`] = TARGETS[subject][target];
   }
-  return cells;
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
-/** Half of the range between the quartiles. */
-function spread(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const quarter = Math.floor(sorted.length / 4);
-  return (sorted[sorted.length - 1 - quarter] - sorted[quarter]) / 2;
+  return all;
 }
 
 function render({ rows, where, kernel }: Result, path: string): string {

@@ -55,3 +55,26 @@ export function median(numbers: readonly number[]): number {
   const sorted = [...numbers].sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)];
 }
+
+/** Half of the range between the quartiles. */
+export function spread(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const quarter = Math.floor(sorted.length / 4);
+  return (sorted[sorted.length - 1 - quarter] - sorted[quarter]) / 2;
+}
+
+/** The cells of a row for what was measured: its median, and in another one the spread in % of that. */
+export function cells(name: string, numbers: readonly number[], digits: number): Result['rows'][number] {
+  const middle = median(numbers);
+  return {
+    [name]: rounded(middle, digits),
+    [`${name} ±%`]: middle === 0 ? 0 : Math.round((100 * spread(numbers)) / middle),
+  };
+}
+
+export function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+/** The name of a result that is had on the host as well as in the virtual machine, so that both are kept. */
+export const placed = (name: string): string => (inVirtualMachine() ? `${name}-vm` : name);

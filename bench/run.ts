@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { endWithCaller } from '../native/vm/ending.js';
 import { reportFailure } from '../native/vm/errors.js';
 import { defaultOptions } from '../native/vm/options.js';
+import { loadHelper } from '../src/monitor/helper.js';
 import { provideLibrary } from './coverage/libraries.js';
-import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
 
 type Run = (argv: readonly string[]) => Promise<number>;
 
@@ -26,11 +27,22 @@ const onTwoNodes: Run = (argv) => {
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800, nodes: 2 });
 };
 
+/** On the host, and where the device is, for what cannot be had without it. */
+const onBoth: Run = async (argv) => {
+  // Better here than in an emulated machine.
+  loadHelper();
+  const status = await runHere(argv);
+  return hasDevice() || status !== 0 ? status : withDevice(argv);
+};
+
 /** The benchmarks, by name, and where they run; each is a program of its own. */
 const BENCHES: ReadonlyMap<string, Run> = new Map([
   ['kernel', withDevice],
   ['off-thread', withDevice],
   ['coverage', besideUcx(onTwoNodes)],
+  ['miss', besideUcx(onBoth)],
+  ['overhead', besideUcx(onBoth)],
+  ['storm', besideUcx(onBoth)],
   ['hit', besideUcx(runHere)],
   ['hit-proof', besideUcx(runHere)],
 ]);
