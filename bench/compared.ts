@@ -1,6 +1,7 @@
 import { cells, median, rounded, type Result } from './result.js';
 
 type Row = Result['rows'][number];
+type Cells = Partial<Row>;
 
 /**
  * The cells of a row for what was measured of several subjects: median and spread of each, and how many times as much
@@ -29,13 +30,13 @@ export function comparison(
   subjects: readonly string[],
 ): Row[] {
   const base = subjects[0];
-  return rows.map((row) => {
-    const shown: Row = Object.fromEntries(keys.map((key) => [key, row[key]]));
+  return rows.map((row: Cells) => {
+    const shown: Row = Object.fromEntries(keys.map((key) => [key, row[key]!]));
     for (const subject of subjects) {
       const ratio = `${subject}/${base}`;
       const name = where === 'host' || !(ratio in row) ? subject : ratio;
       const spread = row[`${subject} ±%`];
-      const value = row[name].toLocaleString('en-US');
+      const value = row[name]!.toLocaleString('en-US');
       shown[name] = spread === undefined ? value : `${value} ±${spread}%`;
     }
     return shown;

@@ -44,7 +44,7 @@ export async function inTurn<Answer, M extends Meter<Answer>>(
   command: string,
   { rounds, warmUp }: Turns,
 ): Promise<Map<M, Answer[]>> {
-  const answers = new Map(asked.map((meter) => [meter as M, [] as Answer[]]));
+  const answers = new Map(asked.map((meter) => [meter, [] as Answer[]]));
   for (let round = -warmUp; round < rounds; round++) {
     for (const meter of asked) {
       const answer = await meter.ask(command);

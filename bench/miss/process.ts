@@ -24,7 +24,7 @@ export interface Miss {
   readonly end: number;
 }
 
-const WARM_UPS = 5;
+const WARM_UPS = 2;
 const WARM_UP = 5000;
 
 const [subject] = process.argv.slice(2) as ['alone' | 'cache' | Watcher];

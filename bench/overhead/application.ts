@@ -20,20 +20,20 @@ import { answer } from '../answer.js';
 import { endFork, forkIdle, free, malloc } from '../coverage/calls.js';
 import { nullRegistrar } from '../hit/null.js';
 import { openWatcher, type Watcher } from '../monitors.js';
-import { mapSmallPages } from '../small-pages.js';
+import { mapSmallPages, separatePages, STRIDE } from '../small-pages.js';
 
 const [watcher, asked] = process.argv.slice(2) as [Watcher, string];
 const registrations = Number(asked);
 
 const BLOCK = 65_536;
 const FLAGS = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-/** Between one registered page and the next, as buffers seldom adjoin. */
-const STRIDE = 2 * PAGE_SIZE;
+/** Registered pages that will be unmapped. */
+const UNMAPPED = Math.min(registrations, 200);
 /** Blocks that are allocated at a time. */
 const HELD = 64;
 const LARGEST = 262_144;
 
-const memory = mapSmallPages(registrations * STRIDE, { flags: FLAGS });
+const memory = separatePages(mapSmallPages(registrations * STRIDE, { flags: FLAGS }), UNMAPPED);
 const cache = new RegistrationCache({
   monitor: openWatcher(watcher),
   registrar: nullRegistrar,
@@ -70,7 +70,7 @@ function unmapRegistered(count: number): number {
   const { invalidations } = cache.statistics();
   let spent = 0;
   for (let i = 0; i < count; i++) {
-    const page = memory + (i % registrations) * STRIDE;
+    const page = memory + (i % UNMAPPED) * STRIDE;
     madvise(page, PAGE_SIZE, MADV_POPULATE_WRITE);
     const before = performance.now();
     unmap(page, PAGE_SIZE);

@@ -10,7 +10,7 @@ import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { answer } from '../answer.js';
 import { openWatcher, type Watcher } from '../monitors.js';
 import { openRegistrar } from '../registrar.js';
-import { mapSmallPages } from '../small-pages.js';
+import { mapSmallPages, separatePages, STRIDE } from '../small-pages.js';
 
 export interface Storm {
   /** Microseconds to acquire and release a buffer. */
@@ -23,12 +23,10 @@ export interface Storm {
 
 const [watcher, asked] = process.argv.slice(2) as [Watcher, string];
 const buffers = Number(asked);
-/** Between one buffer and the next, as they seldom adjoin. */
-const STRIDE = 2 * PAGE_SIZE;
 /** Primes: multiples of one are an order of all the buffers that looks like none. */
 const [USED, REMAPPED] = [7919, 104_729];
 
-const memory = mapSmallPages(buffers * STRIDE);
+const memory = separatePages(mapSmallPages(buffers * STRIDE), buffers);
 const cache = new RegistrationCache({
   monitor: openWatcher(watcher),
   registrar: openRegistrar(),

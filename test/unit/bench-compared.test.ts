@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { compare, comparison } from '../../bench/compared.js';
+
+const ROW = {
+  KiB: 4,
+  ...compare(
+    new Map([
+      ['alone', [4, 2, 3, 1, 5, 1000, 2]],
+      ['cached', [6, 6, 6, 6, 6, 6, 6]],
+    ]),
+    1,
+  ),
+};
+
+describe('bench: what is measured side by side', () => {
+  it('is given as medians with their spread, and as how many times the first it is', () => {
+    // The quartiles of 1 2 2 3 4 5 1000 are 2 and 5: half of 3 is 50 % of 3.
+    assert.deepEqual(ROW, {
+      KiB: 4,
+      alone: 3,
+      'alone ±%': 50,
+      cached: 6,
+      'cached ±%': 0,
+      'cached/alone': 2,
+    });
+  });
+
+  it('is shown in its unit on the host', () => {
+    const shown = comparison({ where: 'host' }, [ROW], ['KiB'], ['alone', 'cached']);
+    assert.deepEqual(shown, [{ KiB: 4, alone: '3 ±50%', cached: '6 ±0%' }]);
+  });
+
+  it('is shown as ratios to the first in a virtual machine', () => {
+    const shown = comparison({ where: 'virtual machine' }, [ROW], ['KiB'], ['alone', 'cached']);
+    assert.deepEqual(shown, [{ KiB: 4, alone: '3 ±50%', 'cached/alone': '2 ±0%' }]);
+  });
+});
