@@ -14,7 +14,6 @@ import { here, placed, save, table, type Result } from './result.js';
 
 const MAX_MAP_COUNT = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'));
 const NUMBERS = [1, 1_000, 100_000, 1_000_000];
-const TURNS = { rounds: 7, warmUp: 2 };
 
 /** What is done, how often in a round, and the command that does it. */
 const DOINGS = [
@@ -29,6 +28,7 @@ const DOINGS = [
 const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
 
 const place = here();
+const TURNS = place.where === 'host' ? { rounds: 7, warmUp: 2 } : { rounds: 3, warmUp: 1 };
 // The driver is measured in the virtual machine only where there is none here, and then beside what it is compared with.
 const watchers = onThisMachine(
   place.where === 'host' ? ['none', 'ummunotify', 'userfaultfd', 'malloc-hooks'] : ['none', 'ummunotify'],

@@ -32,7 +32,8 @@ const onBoth: Run = async (argv) => {
   // Better here than in an emulated machine.
   loadHelper();
   const status = await runHere(argv);
-  return hasDevice() || status !== 0 ? status : withDevice(argv);
+  if (hasDevice() || status !== 0) return status;
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 };
 
 /** The benchmarks, by name, and where they run; each is a program of its own. */
