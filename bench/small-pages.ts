@@ -11,17 +11,25 @@ export function mapSmallPages(length: number, options: MapOptions = {}): number 
   return address;
 }
 
+/**
+ * Far below where the kernel maps what has no place of its own: what is unmapped from here on is not taken by another
+ * thread before it can be mapped again.
+ */
+const OUT_OF_THE_WAY = 2 ** 37;
+
 /** From one buffer of a page to the next: they seldom adjoin. */
 export const STRIDE = 2 * PAGE_SIZE;
 
 /**
- * Make mappings of their own of the first pages of a mapping, by unmapping what is between them; the first is the
- * second page. To unmap a part of a larger mapping would split that, which the kernel reports as a change of the 2 MiB
- * around it, whatever the size of the pages (__split_huge_pmd): once, and then never again.
- * @param address first byte of the mapping
- * @returns where the first of them is
+ * Map pages, STRIDE apart, to be unmapped and mapped again. The first are mappings of their own: to unmap a part of a
+ * larger one would split that, which the kernel reports as a change of the 2 MiB around it, whatever the size of the
+ * pages (__split_huge_pmd).
+ * @param separate how many of them will be unmapped, the first ones
+ * @returns where the first is
  */
-export function separatePages(address: number, count: number): number {
-  for (let i = 0; i < count; i++) unmap(address + i * STRIDE, PAGE_SIZE);
+export function mapScattered(pages: number, separate: number, flags?: number): number {
+  const options: MapOptions = { at: OUT_OF_THE_WAY, ...(flags === undefined ? {} : { flags }) };
+  const address = mapSmallPages(pages * STRIDE, options);
+  for (let i = 0; i < separate; i++) unmap(address + i * STRIDE, PAGE_SIZE);
   return address + PAGE_SIZE;
 }

@@ -20,7 +20,7 @@ import { answer } from '../answer.js';
 import { endFork, forkIdle, free, malloc } from '../coverage/calls.js';
 import { nullRegistrar } from '../hit/null.js';
 import { openWatcher, type Watcher } from '../monitors.js';
-import { mapSmallPages, separatePages, STRIDE } from '../small-pages.js';
+import { mapScattered, mapSmallPages, STRIDE } from '../small-pages.js';
 
 const [watcher, asked] = process.argv.slice(2) as [Watcher, string];
 const registrations = Number(asked);
@@ -33,7 +33,7 @@ const UNMAPPED = Math.min(registrations, 200);
 const HELD = 64;
 const LARGEST = 262_144;
 
-const memory = separatePages(mapSmallPages(registrations * STRIDE, { flags: FLAGS }), UNMAPPED);
+const memory = mapScattered(registrations, UNMAPPED, FLAGS);
 const cache = new RegistrationCache({
   monitor: openWatcher(watcher),
   registrar: nullRegistrar,

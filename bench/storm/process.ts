@@ -10,7 +10,7 @@ import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { answer } from '../answer.js';
 import { openWatcher, type Watcher } from '../monitors.js';
 import { openRegistrar } from '../registrar.js';
-import { mapSmallPages, separatePages, STRIDE } from '../small-pages.js';
+import { mapScattered, STRIDE } from '../small-pages.js';
 
 export interface Storm {
   /** Microseconds to acquire and release a buffer. */
@@ -26,7 +26,7 @@ const buffers = Number(asked);
 /** Primes: multiples of one are an order of all the buffers that looks like none. */
 const [USED, REMAPPED] = [7919, 104_729];
 
-const memory = separatePages(mapSmallPages(buffers * STRIDE), buffers);
+const memory = mapScattered(buffers, buffers);
 const cache = new RegistrationCache({
   monitor: openWatcher(watcher),
   registrar: openRegistrar(),
