@@ -1,6 +1,6 @@
 /**
  * What does a hit cost: acquire and release of a cached range, by address and by Buffer, beside UCX's registration
- * cache? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
+ * cache and simpler ways to build one? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
  * speed changes it for all; nobody registers anything and nobody watches.
  */
 import { execFileSync } from 'node:child_process';
@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { inTurn, startMeter, type Meter } from './meter.js';
-import { cells, here, median, rounded, save, table, type Result } from './result.js';
+import { hit, MEANINGS, type Subject, SUBJECTS } from './about/hit.js';
+import { inTurn, type Meter, startMeter } from './meter.js';
+import { here, measured, median, rounded, save, table, type Result, type Row } from './result.js';
 
 const NUMBERS = [1, 100, 10_000, 1_000_000];
 const MOST = NUMBERS.at(-1)!;
@@ -20,13 +21,13 @@ const ROUNDS = 7;
 const TURNS = { rounds: ROUNDS, warmUp: 2 };
 
 /** What it may cost, by the number of ranges, as a part of what UCX takes. */
-const TARGETS = { address: [0.25, 0.25, 0.4, 0.6], buffer: [0.6, 0.6, 0.8, 1] };
+const TARGETS: Partial<Record<Subject, readonly number[]>> = {
+  address: [0.25, 0.25, 0.4, 0.6],
+  buffer: [0.6, 0.6, 0.8, 1],
+};
 const TARGET_CHURN = 2_000;
 const TARGET_STORM = 1_000;
 const TARGET_BYTES = 200;
-
-const SUBJECTS = ['ucx', 'address', 'buffer'] as const;
-type Subject = (typeof SUBJECTS)[number];
 
 /** The nanoseconds that an operation takes. */
 interface HitMeter extends Meter<number> {
@@ -34,7 +35,7 @@ interface HitMeter extends Meter<number> {
   readonly ranges: number;
 }
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: hit.options });
 
 const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
 const meters: HitMeter[] = [];
@@ -51,7 +52,9 @@ try {
   }
   process.stderr.write(`Caching up to ${MOST.toLocaleString('en-US')} ranges ...\n`);
   const hits = await inTurn(meters, 'hit', TURNS);
-  const most = meters.filter(({ subject, ranges }) => subject !== 'buffer' && ranges === MOST);
+  const most = meters.filter(
+    ({ subject, ranges }) => (subject === 'ucx' || subject === 'address') && ranges === MOST,
+  );
   const churn = await inTurn(most, 'churn', TURNS);
   const storm = await inTurn(
     most.filter(({ subject }) => subject === 'address'),
@@ -64,7 +67,7 @@ try {
     name: 'hit',
     monitor: 'null (mapped page)',
     registrar: 'null',
-    unit: 'ns of CPU time, median; the spread is half of the range between the quartiles, in % of the median',
+    unit: 'ns of CPU time, median, where the row names no other; the spread is half of the range between the quartiles, in % of the median',
     rows: [
       ...NUMBERS.map((ranges, i) => row('hit', ranges, hits, i)),
       row('insert + evict', MOST, churn),
@@ -76,7 +79,7 @@ try {
       { what: 'idle registration, bytes', ranges: MOST, address: Math.round(bytes) },
     ],
   };
-  const path = save(result);
+  const path = save(result, hit.figures);
   console.log(options.json ? JSON.stringify(result) : render(result, path));
 } finally {
   for (const meter of meters) meter.end();
@@ -86,37 +89,38 @@ try {
 function start(ucx: string, subject: Subject, ranges: number): HitMeter {
   const numbers = [ranges, BYTES, OPERATIONS].map(String);
   const program = join(PROJECT, 'dist', 'bench', 'hit', 'cache.js');
-  const argv = subject === 'ucx' ? [ucx] : [process.execPath, '--expose-gc', program, subject];
-  const meter = startMeter<number>(`${subject} with ${ranges} ranges`, [...argv, ...numbers]);
-  return { ...meter, subject, ranges };
+  const argv = {
+    ucx: [ucx, ...numbers],
+    'ucx inline': [ucx, ...numbers, 'inline'],
+    ours: [process.execPath, '--expose-gc', program, subject, ...numbers],
+  };
+  const of = subject === 'ucx' || subject === 'ucx inline' ? subject : 'ours';
+  return { ...startMeter<number>(`${subject} with ${ranges} ranges`, argv[of]), subject, ranges };
 }
 
-function row(
-  what: string,
-  ranges: number,
-  measured: Map<HitMeter, number[]>,
-  target?: number,
-): Result['rows'][number] {
-  const all: Result['rows'][number] = { what, ranges };
-  const samples = (subject: Subject): number[] | undefined =>
-    [...measured].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
-  const ucx = median(samples('ucx')!);
+function row(what: string, ranges: number, samples: Map<HitMeter, number[]>, target?: number): Row {
+  const row: Row = { what, ranges };
+  const of = (subject: Subject): number[] | undefined =>
+    [...samples].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
+  const ucx = median(of('ucx')!);
   for (const subject of SUBJECTS) {
-    const own = samples(subject);
+    const own = of(subject);
     if (own === undefined) continue;
-    Object.assign(all, cells(subject, own, 1));
-    if (subject === 'ucx' || target === undefined) continue;
-    all[`${subject}/ucx`] = rounded(median(own) / ucx, 2);
-    all[`${subject} target`] = TARGETS[subject][target];
+    Object.assign(row, measured(subject, own, 1));
+    const targets = TARGETS[subject];
+    if (targets === undefined || target === undefined) continue;
+    row[`${subject}/ucx`] = rounded(median(own) / ucx, 2);
+    row[`${subject} target`] = targets[target];
   }
-  return all;
+  return row;
 }
 
 function render({ rows, where, kernel }: Result, path: string): string {
   const [churn, storm, bytes] = rows.slice(NUMBERS.length);
   return [
     `acquire + release of cached 16 KiB ranges in random order, ns of CPU time (${where}, Linux ${kernel}; median of ${ROUNDS})`,
-    'ucx: libucs get + put; address: acquireRange; buffer: acquire(Buffer); no registrar, no monitor in any',
+    'no registrar registers and no monitor watches in any of them: null stands in for both',
+    ...SUBJECTS.map((subject) => `  ${subject.padEnd(11)} ${MEANINGS[subject]}`),
     '',
     table(rows.slice(0, NUMBERS.length)),
     '',

@@ -5,12 +5,13 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { compare, comparison, ratiosOnly } from './compared.js';
+import { miss, STEPS, TARGET } from './about/miss.js';
 import { inTurn, startMeter, type Meter, type Turns } from './meter.js';
 import type { Miss } from './miss/process.js';
 import { onThisMachine } from './monitors.js';
 import { openRegistrar, requirePinning } from './registrar.js';
-import { cells, here, placed, save, table, type Result } from './result.js';
+import { here, measured, median, nameOfResult, type Result, type Row, save, table } from './result.js';
+import { comparison, ratiosOnly, sideBySide } from './side-by-side.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -25,15 +26,13 @@ const SIZES = [
 ];
 /** Of the cache alone, which is quick. */
 const REGISTRATIONS = 5000;
-/** Microseconds, of the cache alone, to make one and to end one. */
-const TARGET = 3;
 const place = here();
 /** Of rounds of so much memory, which take seconds where they are emulated, there are fewer there. */
 const LARGE = 64 * MIB;
 const turnsFor = (bytes: number, rounds: number): Turns =>
   place.where === 'host' || bytes < LARGE ? { rounds, warmUp: 1 } : { rounds: 3, warmUp: 0 };
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: miss.options });
 const watchers = onThisMachine(
   place.where === 'host' ? ['none', 'ummunotify', 'userfaultfd', 'malloc-hooks'] : ['none', 'ummunotify'],
 );
@@ -46,111 +45,81 @@ const meters: Meter<Miss>[] = [];
 try {
   const others = (['alone', ...watchers] as const).map(start);
   meters.push(...others);
-  const own: Result['rows'] = [];
-  const made: Result['rows'] = [];
-  const ended: Result['rows'] = [];
+  const made: Row[] = [];
+  const ended: Row[] = [];
   for (const { bytes, count, rounds } of SIZES) {
-    const turns = turnsFor(bytes, rounds);
-    const measured = await inTurn(others, `measure ${count} ${bytes}`, turns);
-    made.push(row('register + insert', 'make', bytes, measured));
-    ended.push(row('evict + deregister', 'end', bytes, measured));
+    const samples = await inTurn(others, `measure ${count} ${bytes}`, turnsFor(bytes, rounds));
+    made.push(row('make', bytes, samples));
+    ended.push(row('end', bytes, samples));
   }
   // Which has no ratio to anything: on the host alone.
-  if (place.where === 'host') own.push(...(await measureCache()));
+  if (place.where === 'host') await measureCache(made, ended);
   const result: Result = {
     ...place,
-    name: placed('miss'),
+    name: nameOfResult('miss', 'host'),
     monitor: watchers.join(', '),
     registrar: openRegistrar().kind,
     unit: 'us, of CPU time for the cache itself; median, the spread is half of the range between the quartiles, in % of the median',
-    rows: [...own, ...made, ...ended],
+    rows: [...made, ...ended],
   };
-  const path = save(result);
-  console.log(options.json ? JSON.stringify(result) : render(result, own, made, ended, path));
+  const path = save(result, miss.figures);
+  console.log(options.json ? JSON.stringify(result) : render(result, made, ended, path));
 } finally {
   for (const meter of meters) meter.end();
 }
 
-/** The cache alone: with nobody who registers or watches. */
-async function measureCache(): Promise<Result['rows']> {
+/** The cache alone, with nobody who registers or watches: further cells of the rows. */
+async function measureCache(made: readonly Row[], ended: readonly Row[]): Promise<void> {
   const cache = start('cache');
   meters.push(cache);
-  const rows: Result['rows'] = [];
-  for (const { bytes, rounds } of SIZES) {
+  for (const [i, { bytes, rounds }] of SIZES.entries()) {
     const samples = await inTurn([cache], `measure ${REGISTRATIONS} ${bytes}`, turnsFor(bytes, rounds));
-    rows.push(ownRow(bytes, samples.get(cache)!));
+    const own = samples.get(cache)!;
+    Object.assign(made[i], ownCells(own.map(({ make }) => make)));
+    Object.assign(ended[i], ownCells(own.map(({ end }) => end)));
   }
-  return rows;
 }
 
-function ownRow(bytes: number, samples: readonly Miss[]): Result['rows'][number] {
+function ownCells(samples: readonly number[]): Row {
   return {
-    what: 'the cache itself',
-    KiB: bytes / KIB,
-    ...cells(
-      'insert',
-      samples.map(({ make }) => make),
-      2,
-    ),
-    ...cells(
-      'evict',
-      samples.map(({ end }) => end),
-      2,
-    ),
+    ...measured('cache itself', samples, 2),
     target: TARGET,
+    met: median(samples) < TARGET ? 'yes' : 'no',
   };
 }
 
-function row(
-  what: string,
-  step: 'make' | 'end',
-  bytes: number,
-  measured: ReadonlyMap<Meter<Miss>, Miss[]>,
-): Result['rows'][number] {
-  const all = [...measured];
-  const of = (part: keyof Miss) =>
-    all.map(([{ name }, samples]) => [name, samples.map((sample) => sample[part])] as const);
+function row(step: keyof typeof STEPS, bytes: number, samples: ReadonlyMap<Meter<Miss>, Miss[]>): Row {
+  const of = (part: keyof Miss): Map<string, number[]> =>
+    new Map([...samples].map(([{ name }, own]) => [name, own.map((sample) => sample[part])]));
   return {
-    what,
+    what: STEPS[step],
     KiB: bytes / KIB,
-    ...compare(new Map(of(step)), 1),
-    ...(step === 'make' ? cells('prefault', new Map(of('prefault')).get('alone')!, 1) : {}),
+    ...sideBySide(of(step), 1),
+    ...(step === 'make' ? measured('prefault', of('prefault').get('alone')!, 1) : {}),
   };
 }
 
-function render(
-  result: Result,
-  own: Result['rows'],
-  made: Result['rows'],
-  ended: Result['rows'],
-  path: string,
-): string {
+function render(result: Result, made: readonly Row[], ended: readonly Row[], path: string): string {
   const { where, kernel, registrar } = result;
   const subjects = ['alone', ...watchers];
+  const ours = where === 'host' ? ['cache itself', 'target', 'met'] : [];
   return [
     `a miss by size, us (${where}, Linux ${kernel}; medians; registrar: ${registrar})`,
     "alone: without a cache, the registrar's call and nothing else; the others: all that a cache does for a miss under",
     'that monitor, prefaulting and watching included; none keeps nothing. prefault: its part, of pages that are there.',
+    ...(where === 'host'
+      ? ['cache itself: beyond the calls of registrar and monitor, us of CPU time; target: below that']
+      : []),
     ...ratiosOnly(result),
     '',
-    'register + insert',
-    table(comparison(result, made, ['KiB'], [...subjects, 'prefault'])),
+    STEPS.make,
+    table(comparison(result, made, ['KiB'], [...subjects, 'prefault', ...ours])),
     '',
-    'evict + deregister',
-    table(comparison(result, ended, ['KiB'], subjects)),
+    STEPS.end,
+    table(comparison(result, ended, ['KiB'], [...subjects, ...ours])),
     '',
-    ...renderOwn(own),
+    ...[miss.answer(result) ?? []].flat(),
+    '',
     `saved as ${path}`,
   ].join('\n');
-}
-
-function renderOwn(own: Result['rows']): string[] {
-  if (own.length === 0) return [];
-  const rows = own.map(({ KiB, insert, evict, ...rest }) => ({
-    KiB,
-    insert: `${insert} ±${rest['insert ±%']}%`,
-    evict: `${evict} ±${rest['evict ±%']}%`,
-  }));
-  const title = `the cache itself, beyond the calls of registrar and monitor, us of CPU time (at most ${TARGET})`;
-  return [title, table(rows), ''];
 }

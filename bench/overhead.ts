@@ -6,11 +6,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { compare, comparison, ratiosOnly } from './compared.js';
+import { overhead, WATCHERS } from './about/overhead.js';
 import { nullRegistrar } from './hit/null.js';
 import { inTurn, startMeter, type Meter } from './meter.js';
 import { onThisMachine, type Watcher } from './monitors.js';
-import { here, placed, save, table, type Result } from './result.js';
+import { here, nameOfResult, save, table, type Result, type Row } from './result.js';
+import { comparison, ratiosOnly, sideBySide } from './side-by-side.js';
 
 const MAX_MAP_COUNT = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'));
 const NUMBERS = [1, 1_000, 100_000, 1_000_000];
@@ -25,14 +26,12 @@ const DOINGS = [
   { what: 'fork', command: 'fork', count: 5 },
 ];
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: overhead.options });
 
 const place = here();
 const TURNS = place.where === 'host' ? { rounds: 7, warmUp: 2 } : { rounds: 3, warmUp: 1 };
 // The driver is measured in the virtual machine only where there is none here, and then beside what it is compared with.
-const watchers = onThisMachine(
-  place.where === 'host' ? ['none', 'ummunotify', 'userfaultfd', 'malloc-hooks'] : ['none', 'ummunotify'],
-);
+const watchers = onThisMachine(place.where === 'host' ? WATCHERS : ['none', 'ummunotify']);
 
 interface Application extends Meter<number> {
   readonly watcher: Watcher;
@@ -41,23 +40,25 @@ interface Application extends Meter<number> {
 
 const applications: Application[] = [];
 try {
+  // One that has nothing cached, whatever the others have.
+  await start('none', 1);
   for (const registrations of NUMBERS) {
-    for (const watcher of watchers) await start(watcher, registrations);
+    for (const watcher of watchers.slice(1)) await start(watcher, registrations);
   }
-  const rows: Result['rows'] = [];
+  const rows: Row[] = [];
   for (const { what, command, count } of DOINGS) {
-    const measured = await inTurn(applications, `${command} ${count}`, TURNS);
-    for (const registrations of NUMBERS) rows.push(row(what, registrations, measured));
+    const samples = await inTurn(applications, `${command} ${count}`, TURNS);
+    for (const registrations of NUMBERS) rows.push(row(what, registrations, samples));
   }
   const result: Result = {
     ...place,
-    name: placed('overhead'),
+    name: nameOfResult('overhead', 'host'),
     monitor: watchers.join(', '),
     registrar: nullRegistrar.kind,
     unit: 'us, median; the spread is half of the range between the quartiles, in % of the median',
     rows,
   };
-  const path = save(result);
+  const path = save(result, overhead.figures);
   console.log(options.json ? JSON.stringify(result) : render(result, path));
 } finally {
   for (const application of applications) application.end();
@@ -79,16 +80,14 @@ function hasRoom(watcher: Watcher, registrations: number): boolean {
   return watcher !== 'userfaultfd' || 2 * registrations < MAX_MAP_COUNT / 2;
 }
 
-function row(
-  what: string,
-  registrations: number,
-  measured: ReadonlyMap<Application, number[]>,
-): Result['rows'][number] {
-  const own = [...measured].filter(([application]) => application.registrations === registrations);
+function row(what: string, registrations: number, samples: ReadonlyMap<Application, number[]>): Row {
+  const own = [...samples].filter(
+    ([{ watcher, registrations: cached }]) => watcher === 'none' || cached === registrations,
+  );
   const all = {
     what,
     registrations,
-    ...compare(new Map(own.map(([{ watcher }, samples]) => [watcher, samples])), 1),
+    ...sideBySide(new Map(own.map(([{ watcher }, numbers]) => [watcher, numbers])), 2),
   };
   const missing = watchers.filter((watcher) => !(watcher in all));
   return { ...all, ...Object.fromEntries(missing.map((watcher) => [watcher, 'vm.max_map_count'])) };
@@ -98,7 +97,7 @@ function render(result: Result, path: string): string {
   const { where, kernel, registrar, rows } = result;
   return [
     `what an application's own doings cost it, by the number of registrations cached, us (${where}, Linux ${kernel};`,
-    `median of ${TURNS.rounds}; registrar: ${registrar}, so nothing is pinned); none: nothing is cached and nobody watches`,
+    `median of ${TURNS.rounds}; registrar: ${registrar}, so nothing is pinned); none: a process that has nothing cached, and nobody watches`,
     ...ratiosOnly(result),
     '',
     table(comparison(result, rows, ['what', 'registrations'], watchers)),
@@ -108,6 +107,8 @@ function render(result: Result, path: string): string {
       : [
           'vm.max_map_count: userfaultfd makes mappings of what it watches, more than the kernel allows a process\n',
         ]),
+    ...[overhead.answer(result) ?? []].flat(),
+    '',
     `saved as ${path}`,
   ].join('\n');
 }

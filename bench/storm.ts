@@ -6,21 +6,31 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
 import { PAGE_SIZE } from '../src/system/libc.js';
-import { compare, comparison, ratiosOnly } from './compared.js';
+import { storm, WAYS } from './about/storm.js';
 import { inTurn, startMeter, type Meter } from './meter.js';
 import { onThisMachine } from './monitors.js';
 import { openRegistrar, requirePinning } from './registrar.js';
-import { here, median, placed, save, table, type Result } from './result.js';
+import {
+  here,
+  measured,
+  median,
+  nameOfResult,
+  type Result,
+  rounded,
+  type Row,
+  save,
+  table,
+} from './result.js';
+import { ratiosOnly } from './side-by-side.js';
 import type { Storm } from './storm/process.js';
 
-const WAYS = ['at-once', 'in-between'] as const;
 const PERCENT = [1, 10, 50, 100];
 const place = here();
 /** Fewer where registering takes a hundred times as long. */
 const BUFFERS = place.where === 'host' ? 10_000 : 1_000;
 const TURNS = place.where === 'host' ? { rounds: 7, warmUp: 1 } : { rounds: 3, warmUp: 1 };
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: storm.options });
 const watchers = onThisMachine(['none', 'ummunotify', 'without generations', 'userfaultfd', 'malloc-hooks']);
 
 requirePinning(BUFFERS * PAGE_SIZE);
@@ -29,61 +39,54 @@ const meters: Meter<Storm>[] = [];
 try {
   for (const watcher of watchers)
     meters.push(startMeter<Storm>(watcher, [process.execPath, program, watcher, String(BUFFERS)]));
-  const uses: Result['rows'] = [];
-  const counts: Result['rows'] = [];
+  const rows: Row[] = [];
   for (const way of WAYS) {
     for (const percent of PERCENT) {
-      const measured = await inTurn(meters, `${way} ${percent}`, TURNS);
-      const keys = { remapped: way.replace('-', ' '), '%': percent, buffers: BUFFERS };
-      const of = (part: keyof Storm) =>
-        new Map([...measured].map(([{ name }, samples]) => [name, samples.map((sample) => sample[part])]));
-      uses.push({ what: 'use', ...keys, ...compare(of('use'), 2) });
-      counts.push({ what: 'drains', ...keys, ...medians(of('drains')) });
-      counts.push({ what: 'invalidations', ...keys, ...medians(of('invalidations')) });
+      const samples = await inTurn(meters, `${way.replace(' ', '-')} ${percent}`, TURNS);
+      const [none, ...others] = [...samples].map(([{ name }, own]) => ({ monitor: name, samples: own }));
+      for (const { monitor, samples: own } of others) {
+        rows.push({ remapped: way, '%': percent, monitor, buffers: BUFFERS, ...cells(own, none.samples) });
+      }
     }
   }
   const result: Result = {
     ...place,
-    name: placed('storm'),
+    name: nameOfResult('storm', 'host'),
     monitor: watchers.join(', '),
     registrar: openRegistrar().kind,
-    unit: 'us for each use, median; the spread is half of the range between the quartiles, in % of the median',
-    rows: [...uses, ...counts],
+    unit: 'us for each, median; the spread is half of the range between the quartiles, in % of the median',
+    rows,
   };
-  const path = save(result);
-  console.log(options.json ? JSON.stringify(result) : render(result, uses, counts, path));
+  const path = save(result, storm.figures);
+  console.log(options.json ? JSON.stringify(result) : render(result, path));
 } finally {
   for (const meter of meters) meter.end();
 }
 
-function medians(samples: ReadonlyMap<string, number[]>): Result['rows'][number] {
-  return Object.fromEntries([...samples].map(([name, numbers]) => [name, median(numbers)]));
+function cells(own: readonly Storm[], none: readonly Storm[]): Row {
+  const of = (part: keyof Storm, samples = own): number[] => samples.map((sample) => sample[part]);
+  return {
+    ...measured('use', of('use'), 2),
+    ...measured('none', of('use', none), 2),
+    'use/none': rounded(median(of('use')) / median(of('use', none)), 2),
+    ...measured('remap', of('remap'), 2),
+    drains: median(of('drains')),
+    invalidations: median(of('invalidations')),
+  };
 }
 
-function render(result: Result, uses: Result['rows'], counts: Result['rows'], path: string): string {
-  const { where, kernel, registrar } = result;
-  const count = BUFFERS.toLocaleString('en-US');
-  const ofKind = (kind: string): Result['rows'] =>
-    counts
-      .filter(({ what }) => what === kind)
-      .map(({ remapped, '%': percent, ...row }) => ({
-        remapped,
-        '%': percent,
-        ...Object.fromEntries(watchers.map((watcher) => [watcher, row[watcher]])),
-      }));
+function render(result: Result, path: string): string {
+  const { where, kernel, registrar, rows } = result;
   return [
-    `acquire + release while mappings change, ${count} buffers of a page, us for each use (${where}, Linux ${kernel};`,
+    `acquire + release while mappings change, ${BUFFERS.toLocaleString('en-US')} buffers of a page, us for each (${where}, Linux ${kernel};`,
     `median of ${TURNS.rounds}; registrar: ${registrar}); none: each use registers, as without a cache. Remapped: at once,`,
     'before all are used, or in between, one by one; each that was is deregistered and registered again, in that time.',
+    'invalidations: all, when more changed than a helper has room to remember',
     ...ratiosOnly(result),
     '',
-    table(comparison(result, uses, ['remapped', '%'], watchers)),
+    table(rows),
     '',
-    'drains',
-    table(ofKind('drains')),
-    '',
-    'registrations that were invalidated: all, when more changed than a helper has room to remember',
-    table(ofKind('invalidations')),
+    ...[storm.answer(result) ?? []].flat(),
     '',
     `saved as ${path}`,
   ].join('\n');

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { compare, comparison } from '../../bench/compared.js';
+import { comparison, sideBySide } from '../../bench/side-by-side.js';
+import { table } from '../../bench/result.js';
 
 const ROW = {
   KiB: 4,
-  ...compare(
+  ...sideBySide(
     new Map([
       ['alone', [4, 2, 3, 1, 5, 1000, 2]],
       ['cached', [6, 6, 6, 6, 6, 6, 6]],
@@ -27,11 +28,12 @@ describe('bench: what is measured side by side', () => {
 
   it('is shown in its unit on the host', () => {
     const shown = comparison({ where: 'host' }, [ROW], ['KiB'], ['alone', 'cached']);
-    assert.deepEqual(shown, [{ KiB: 4, alone: '3 ±50%', cached: '6 ±0%' }]);
+    assert.deepEqual(shown, [{ KiB: 4, alone: 3, 'alone ±%': 50, cached: 6, 'cached ±%': 0 }]);
+    assert.match(table(shown), /^KiB +alone +cached\n-+\n +4 +3 ±50% +6 ±0%$/);
   });
 
   it('is shown as ratios to the first in a virtual machine', () => {
     const shown = comparison({ where: 'virtual machine' }, [ROW], ['KiB'], ['alone', 'cached']);
-    assert.deepEqual(shown, [{ KiB: 4, alone: '3 ±50%', 'cached/alone': '2 ±0%' }]);
+    assert.deepEqual(shown, [{ KiB: 4, alone: 3, 'alone ±%': 50, 'cached/alone': 2, 'cached/alone ±%': 0 }]);
   });
 });

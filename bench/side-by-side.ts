@@ -1,25 +1,22 @@
-import { cells, median, rounded, type Result } from './result.js';
-
-type Row = Result['rows'][number];
-type Cells = Partial<Row>;
+import { measured, median, type Result, rounded, type Row, spreadColumn } from './result.js';
 
 /**
  * The cells of a row for what was measured of several subjects: median and spread of each, and how many times as much
  * it is as the first one's, which the others are compared with.
  */
-export function compare(samples: ReadonlyMap<string, readonly number[]>, digits: number): Row {
+export function sideBySide(samples: ReadonlyMap<string, readonly number[]>, digits: number): Row {
   const row: Row = {};
   const [[base, own]] = samples;
   for (const [subject, numbers] of samples) {
-    Object.assign(row, cells(subject, numbers, digits));
+    Object.assign(row, measured(subject, numbers, digits));
     if (subject !== base) row[`${subject}/${base}`] = rounded(median(numbers) / median(own), 2);
   }
   return row;
 }
 
 /**
- * The rows for people, with the spread beside each figure. On a virtual machine nothing but the ratios means anything,
- * and all but the first subject are given as such.
+ * The rows for a table that people read, with a column for each subject. On a virtual machine nothing but the ratios
+ * means anything, and all but the first subject are given as such.
  * @param keys the columns before the subjects'
  * @param subjects the one first that the others are compared with
  */
@@ -30,14 +27,14 @@ export function comparison(
   subjects: readonly string[],
 ): Row[] {
   const base = subjects[0];
-  return rows.map((row: Cells) => {
-    const shown: Row = Object.fromEntries(keys.map((key) => [key, row[key]!]));
+  return rows.map((row) => {
+    const shown: Row = Object.fromEntries(keys.map((key) => [key, row[key]]));
     for (const subject of subjects) {
       const ratio = `${subject}/${base}`;
       const name = where === 'host' || !(ratio in row) ? subject : ratio;
-      const spread = row[`${subject} ±%`];
-      const value = row[name]!.toLocaleString('en-US');
-      shown[name] = spread === undefined ? value : `${value} ±${spread}%`;
+      const spread = spreadColumn(subject);
+      shown[name] = row[name];
+      if (spread in row) shown[spreadColumn(name)] = row[spread];
     }
     return shown;
   });
