@@ -29,7 +29,8 @@ export const miss = {
     alone: "the registrar's call, and nothing else",
     prefault: 'having pages put in place that are there already: a part of all but alone',
     none: 'no monitor: nothing is kept',
-    'cache itself': 'what is beyond the calls of registrar and monitor',
+    'cache itself':
+      'what is beyond the calls of registrar and monitor; of memory a page off from a multiple of its size, which takes longest',
     target: `us that the cache itself may take, at any size`,
   },
   columns: {
