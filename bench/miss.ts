@@ -47,15 +47,14 @@ const meters: Meter<Miss>[] = [];
 try {
   const others = (['alone', ...watchers] as const).map(start);
   meters.push(...others);
-  const made: Row[] = [];
-  const ended: Row[] = [];
-  for (const { bytes, count, rounds } of SIZES) {
-    const samples = await inTurn(others, `measure ${count} ${bytes}`, turnsFor(bytes, rounds));
-    made.push(row('make', bytes, samples));
-    ended.push(row('end', bytes, samples));
-  }
+  const all: Map<Meter<Miss>, Miss[]>[] = [];
+  for (const { bytes, count, rounds } of SIZES)
+    all.push(await inTurn(others, `measure ${count} ${bytes}`, turnsFor(bytes, rounds)));
   // Which has no ratio to anything: on the host alone.
-  if (place.where === 'host') await measureCache(made, ended);
+  const own = place.where === 'host' ? await measureCache() : [];
+  const rowsOf = (step: keyof typeof STEPS): Row[] =>
+    SIZES.map(({ bytes }, i) => row(step, bytes, all[i], own.at(i)));
+  const [made, ended] = [rowsOf('make'), rowsOf('end')];
   const result: Result = {
     ...place,
     name: nameOfResult('miss', 'host'),
@@ -70,16 +69,33 @@ try {
   for (const meter of meters) meter.end();
 }
 
-/** The cache alone, with nobody who registers or watches: further cells of the rows. */
-async function measureCache(made: readonly Row[], ended: readonly Row[]): Promise<void> {
+/** The cache alone, with nobody who registers or watches. @returns the samples of each size */
+async function measureCache(): Promise<Miss[][]> {
   const cache = start('cache');
   meters.push(cache);
-  for (const [i, { bytes, rounds }] of SIZES.entries()) {
+  const all: Miss[][] = [];
+  for (const { bytes, rounds } of SIZES) {
     const samples = await inTurn([cache], `measure ${REGISTRATIONS} ${bytes}`, turnsFor(bytes, rounds));
-    const own = samples.get(cache)!;
-    Object.assign(made[i], ownCells(own.map(({ make }) => make)));
-    Object.assign(ended[i], ownCells(own.map(({ end }) => end)));
+    all.push(samples.get(cache)!);
   }
+  return all;
+}
+
+function row(
+  step: keyof typeof STEPS,
+  bytes: number,
+  samples: ReadonlyMap<Meter<Miss>, Miss[]>,
+  own: readonly Miss[] | undefined,
+): Row {
+  const of = (part: keyof Miss): Map<string, number[]> =>
+    new Map([...samples].map(([{ name }, all]) => [name, all.map((sample) => sample[part])]));
+  return {
+    what: STEPS[step],
+    KiB: bytes / KIB,
+    ...(own === undefined ? {} : ownCells(own.map((sample) => sample[step]))),
+    ...sideBySide(of(step), 1),
+    ...(step === 'make' ? measured('prefault', of('prefault').get('alone')!, 1) : {}),
+  };
 }
 
 function ownCells(samples: readonly number[]): Row {
@@ -87,17 +103,6 @@ function ownCells(samples: readonly number[]): Row {
     ...measured('cache itself', samples, 2),
     target: TARGET,
     met: median(samples) < TARGET ? 'yes' : 'no',
-  };
-}
-
-function row(step: keyof typeof STEPS, bytes: number, samples: ReadonlyMap<Meter<Miss>, Miss[]>): Row {
-  const of = (part: keyof Miss): Map<string, number[]> =>
-    new Map([...samples].map(([{ name }, own]) => [name, own.map((sample) => sample[part])]));
-  return {
-    what: STEPS[step],
-    KiB: bytes / KIB,
-    ...sideBySide(of(step), 1),
-    ...(step === 'make' ? measured('prefault', of('prefault').get('alone')!, 1) : {}),
   };
 }
 

@@ -27,7 +27,7 @@ import type { Storm } from './storm/process.js';
 const PERCENT = [1, 10, 50, 100];
 const place = here();
 /** Fewer where registering takes a hundred times as long. */
-const BUFFERS = place.where === 'host' ? 10_000 : 1_000;
+const BUFFERS = place.where === 'host' ? 5_000 : 400;
 const TURNS = place.where === 'host' ? { rounds: 7, warmUp: 1 } : { rounds: 3, warmUp: 1 };
 
 const { values: options } = parseArgs({ options: storm.options });

@@ -68,14 +68,18 @@ function ownPart({ rows }: Result): string | undefined {
   const own = rows.filter((row) => 'cache itself' in row);
   if (own.length === 0) return undefined;
   const times = own.map((row) => Number(row['cache itself']));
-  const missed = own
-    .filter(({ met }) => met === 'no')
-    .map(({ what, KiB, ...row }) => `${what}, ${sizeText(Number(KiB))}: ${row['cache itself']} us`);
+  const missed = own.filter(({ met }) => met === 'no');
+  const texts = Object.values(STEPS).flatMap((step) => {
+    const sizes = missed
+      .filter(isStep(step))
+      .map((row) => `${row['cache itself']} us at ${sizeText(Number(row['KiB']))}`);
+    return sizes.length === 0 ? [] : `${step}: ${sizes.join(', ')}`;
+  });
   return (
     `The cache itself takes ${Math.min(...times)} to ${Math.max(...times)} us of each half of a miss; ` +
     (missed.length === 0
       ? `the target of ${TARGET} us is met at all sizes.`
-      : `the target of ${TARGET} us is missed by ${missed.length} of ${own.length} (${missed.join('; ')}).`)
+      : `the target of ${TARGET} us is missed by ${missed.length} of ${own.length} (${texts.join('; ')}).`)
   );
 }
 

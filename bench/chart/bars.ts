@@ -47,7 +47,9 @@ export const bars =
       WIDTH - MARGIN - 8 - Math.max(0, ...all.map(({ point }) => widthOf(labelOf(point, spec.unit))));
     const axis = scale(spec.scale ?? 'linear', extent(series));
     const at = (value: number): number => left + (right - left) * axis.at(value);
-    const subtitle = subtitleOf(result, series);
+    // Its name is nowhere else when it is one of several that might have been shown.
+    const named = single && !('by' in spec.series) && spec.series.length > 1;
+    const subtitle = [...(named ? [series[0].name] : []), ...subtitleOf(result, series)];
     const top = headHeight(subtitle) + 14;
     const parts: string[] = [];
     let y = top;

@@ -3,7 +3,7 @@ import { bars } from '../../bench/chart/bars.js';
 import { lines } from '../../bench/chart/lines.js';
 import { scale } from '../../bench/chart/scale.js';
 import { svg } from '../../bench/coverage/svg.js';
-import type { Figure, Result } from '../../bench/result.js';
+import type { Figure, Result, Row } from '../../bench/result.js';
 import { type Element, elements, resultOf } from './bench-fixture.js';
 
 const rows = [
@@ -157,6 +157,18 @@ describe('a chart', () => {
     assert.deepEqual(
       [lineChart, barChart].map((chart) => chart(resultOf([]))),
       [undefined, undefined],
+    );
+  });
+
+  it('names the series whose bars are the only ones', () => {
+    const texts = (own: readonly Row[]): string[] =>
+      elementsOf(barChart, resultOf(own)).map(({ text }) => text);
+    assert.equal(count(texts([{ size: 1, slow: 4 }]), 'slow'), 1);
+    assert.equal(count(texts([{ size: 1, slow: 4, fast: 2 }]), 'slow'), 1);
+    const chart = bars({ title: 'One', category: 'size', unit: 'ns', series: ['slow'] });
+    assert.equal(
+      elementsOf(chart, resultOf([{ size: 1, slow: 4 }])).filter(({ text }) => text === 'slow').length,
+      0,
     );
   });
 
