@@ -3,6 +3,7 @@
  * with loops that do one of these things once in a thousand hits, so that it is known that it would have been noticed.
  */
 import { parseArgs } from 'node:util';
+import { hitProof } from './about/hit-proof.js';
 import { type Cost, costOf } from './hit/proof.js';
 import { CONTROLS, HITS, ONCE_IN } from './hit/proof-loop.js';
 import { here, save, table, type Result } from './result.js';
@@ -12,9 +13,7 @@ const CONTROL_PART = 50;
 /** Of the smallest object on the heap, a number. */
 const BYTES = 12;
 
-const { values: options } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, hits: { type: 'string', default: '100000000' } },
-});
+const { values: options } = parseArgs({ options: hitProof.options });
 const hits = Number(options.hits);
 if (!Number.isSafeInteger(hits) || hits < 1_000_000) throw new Error('--hits is a number from 1,000,000 on');
 

@@ -1,6 +1,6 @@
 /**
  * What does a hit cost: acquire and release of a cached range, by address and by Buffer, beside UCX's registration
- * cache? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
+ * cache and simpler ways to build one? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
  * speed changes it for all; nobody registers anything and nobody watches.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { here, median, save, table, type Result } from './result.js';
+import { hit, MEANINGS, type Subject, SUBJECTS } from './about/hit.js';
+import { here, measured, median, save, table, type Result, type Row } from './result.js';
 
 const NUMBERS = [1, 100, 10_000, 1_000_000];
 const MOST = NUMBERS.at(-1)!;
@@ -21,13 +22,13 @@ const ROUNDS = 7;
 const WARM_UP = 2;
 
 /** What it may cost, by the number of ranges, as a part of what UCX takes. */
-const TARGETS = { address: [0.25, 0.25, 0.4, 0.6], buffer: [0.6, 0.6, 0.8, 1] };
+const TARGETS: Partial<Record<Subject, readonly number[]>> = {
+  address: [0.25, 0.25, 0.4, 0.6],
+  buffer: [0.6, 0.6, 0.8, 1],
+};
 const TARGET_CHURN = 2_000;
 const TARGET_STORM = 1_000;
 const TARGET_BYTES = 200;
-
-const SUBJECTS = ['ucx', 'address', 'buffer'] as const;
-type Subject = (typeof SUBJECTS)[number];
 
 /** A process that answers each command with a number. */
 interface Meter {
@@ -37,7 +38,7 @@ interface Meter {
   end(): void;
 }
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: hit.options });
 
 const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
 const meters: Meter[] = [];
@@ -54,7 +55,9 @@ try {
   }
   process.stderr.write(`Caching up to ${MOST.toLocaleString('en-US')} ranges ...\n`);
   const hits = await inTurn(meters, 'hit');
-  const most = meters.filter(({ subject, ranges }) => subject !== 'buffer' && ranges === MOST);
+  const most = meters.filter(
+    ({ subject, ranges }) => (subject === 'ucx' || subject === 'address') && ranges === MOST,
+  );
   const churn = await inTurn(most, 'churn');
   const storm = await inTurn(
     most.filter(({ subject }) => subject === 'address'),
@@ -66,7 +69,7 @@ try {
     name: 'hit',
     monitor: 'null (mapped page)',
     registrar: 'null',
-    unit: 'ns of CPU time, median; the spread is half of the range between the quartiles, in % of the median',
+    unit: 'ns of CPU time, median, where the row names no other; the spread is half of the range between the quartiles, in % of the median',
     rows: [
       ...NUMBERS.map((ranges, i) => row('hit', ranges, hits, i)),
       row('insert + evict', MOST, churn),
@@ -78,7 +81,7 @@ try {
       { what: 'idle registration, bytes', ranges: MOST, address: Math.round(bytes) },
     ],
   };
-  const path = save(result);
+  const path = save(result, hit.figures);
   console.log(options.json ? JSON.stringify(result) : render(result, path));
 } finally {
   for (const meter of meters) meter.end();
@@ -89,8 +92,10 @@ function start(ucx: string, subject: Subject, ranges: number): Meter {
   const numbers = [ranges, BYTES, OPERATIONS].map(String);
   const program = join(PROJECT, 'dist', 'bench', 'hit', 'cache.js');
   const child =
-    subject === 'ucx'
-      ? spawn(ucx, numbers, { stdio: ['pipe', 'pipe', 'inherit'] })
+    subject === 'ucx' || subject === 'ucx inline'
+      ? spawn(ucx, subject === 'ucx' ? numbers : [...numbers, 'inline'], {
+          stdio: ['pipe', 'pipe', 'inherit'],
+        })
       : spawn(process.execPath, ['--expose-gc', program, subject, ...numbers], {
           stdio: ['pipe', 'pipe', 'inherit'],
         });
@@ -124,44 +129,29 @@ async function inTurn(asked: readonly Meter[], command: string): Promise<Map<Met
   return answers;
 }
 
-function row(
-  what: string,
-  ranges: number,
-  measured: Map<Meter, number[]>,
-  target?: number,
-): Result['rows'][number] {
-  const cells: Result['rows'][number] = { what, ranges };
-  const samples = (subject: Subject): number[] | undefined =>
-    [...measured].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
-  const ucx = median(samples('ucx')!);
+function row(what: string, ranges: number, samples: Map<Meter, number[]>, target?: number): Row {
+  const row: Row = { what, ranges };
+  const of = (subject: Subject): number[] | undefined =>
+    [...samples].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
+  const ucx = median(of('ucx')!);
   for (const subject of SUBJECTS) {
-    const own = samples(subject);
+    const own = of(subject);
     if (own === undefined) continue;
-    cells[subject] = round(median(own), 1);
-    cells[`${subject} ±%`] = Math.round((100 * spread(own)) / median(own));
-    if (subject === 'ucx' || target === undefined) continue;
-    cells[`${subject}/ucx`] = round(median(own) / ucx, 2);
-    cells[`${subject} target`] = TARGETS[subject][target];
+    Object.assign(row, measured(subject, own, 1));
+    const targets = TARGETS[subject];
+    if (targets === undefined || target === undefined) continue;
+    row[`${subject}/ucx`] = Number((median(own) / ucx).toFixed(2));
+    row[`${subject} target`] = targets[target];
   }
-  return cells;
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
-}
-
-/** Half of the range between the quartiles. */
-function spread(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const quarter = Math.floor(sorted.length / 4);
-  return (sorted[sorted.length - 1 - quarter] - sorted[quarter]) / 2;
+  return row;
 }
 
 function render({ rows, where, kernel }: Result, path: string): string {
   const [churn, storm, bytes] = rows.slice(NUMBERS.length);
   return [
     `acquire + release of cached 16 KiB ranges in random order, ns of CPU time (${where}, Linux ${kernel}; median of ${ROUNDS})`,
-    'ucx: libucs get + put; address: acquireRange; buffer: acquire(Buffer); no registrar, no monitor in any',
+    'no registrar registers and no monitor watches in any of them: null stands in for both',
+    ...SUBJECTS.map((subject) => `  ${subject.padEnd(11)} ${MEANINGS[subject]}`),
     '',
     table(rows.slice(0, NUMBERS.length)),
     '',

@@ -9,15 +9,15 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { here, median, save, table, type Result } from './result.js';
+import { CALLS, kernel } from './about/kernel.js';
+import { here, measured, save, table, type Result, type Row } from './result.js';
 
 const NUMBERS = [1, 1_000, 100_000, 1_000_000];
 const ROUNDS = 7;
-const CALLS = ['munmap', 'register', 'unregister', 'hit', 'read'] as const;
 
 type Sample = Record<'ranges' | (typeof CALLS)[number], number>;
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: kernel.options });
 
 const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
 try {
@@ -33,13 +33,19 @@ try {
     name: 'kernel',
     monitor: 'ummunotify',
     registrar: '-',
-    unit: 'ns, median',
+    unit: 'ns, median of several batches, each the median of 500 calls',
     rows: NUMBERS.map((ranges) => {
       const own = samples.filter((sample) => sample.ranges === ranges);
-      return { ranges, ...Object.fromEntries(CALLS.map((call) => [call, median(own.map((s) => s[call]))])) };
+      const cells = CALLS.map((call) =>
+        measured(
+          call,
+          own.map((sample) => sample[call]),
+        ),
+      );
+      return Object.assign({ ranges }, ...cells) as Row;
     }),
   };
-  const path = save(result);
+  const path = save(result, kernel.figures);
   console.log(options.json ? JSON.stringify(result) : render(result, path));
 } finally {
   rmSync(folder, { recursive: true });
@@ -75,12 +81,12 @@ function bytesPerRange(): number | undefined {
   }
 }
 
-function render({ rows, where, kernel }: Result, path: string): string {
-  const at = (ranges: number): Sample => rows.find((row) => row['ranges'] === ranges) as Sample;
+function render({ rows, where, kernel: release }: Result, path: string): string {
+  const at = (ranges: number): Sample => rows.find((row) => row['ranges'] === ranges) as Row & Sample;
   const [one, thousand, million] = [at(1), at(1_000), at(1_000_000)];
   const ratio = (a: number, b: number): string => (a / b).toFixed(2);
   return [
-    `the driver's calls by the number of ranges watched, ns (${where}, Linux ${kernel}; median of ${ROUNDS} batches)`,
+    `the driver's calls by the number of ranges watched, ns (${where}, Linux ${release}; median of ${ROUNDS} batches)`,
     '',
     table(rows),
     '',

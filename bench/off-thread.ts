@@ -11,7 +11,8 @@ import { bytesAt, map, unmap } from '../src/system/mapping.js';
 import { openDevice } from '../src/verbs/device.js';
 import type { MemoryRegion } from '../src/verbs/memory-region.js';
 import { IbverbsRegistrar } from '../src/verbs/registrar.js';
-import { here, median, save, table, type Result } from './result.js';
+import { offThread } from './about/off-thread.js';
+import { here, measured, save, table, type Result, type Row } from './result.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -23,7 +24,7 @@ const MADV_NOHUGEPAGE = 15;
 /** Rounds that let the compilers settle. */
 const WARM_UP = 3;
 
-const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({ options: offThread.options });
 
 /** Microseconds. */
 interface Measured {
@@ -48,20 +49,22 @@ const all = SIZES.map((): Samples => ({
   deregisterAsync: [],
 }));
 for (let round = -WARM_UP; round < ROUNDS; round++) {
-  if (round === 0) process.stderr.write('Measuring ...\n');
+  process.stderr.write(
+    round < 0 ? `warming up, ${round + WARM_UP + 1} of ${WARM_UP}\n` : `round ${round + 1} of ${ROUNDS}\n`,
+  );
   for (const [i, bytes] of SIZES.entries()) await measure(bytes, round < 0 ? undefined : all[i]);
 }
-const rows = SIZES.map((bytes, i) => {
-  const of = (way: keyof Samples, what: keyof Measured): number =>
-    Math.round(median(all[i][way].map((sample) => sample[what])));
+const rows = SIZES.map((bytes, i): Row => {
+  const of = (way: keyof Samples, what: keyof Measured): number[] =>
+    all[i][way].map((sample) => sample[what]);
   return {
     KiB: bytes / KIB,
-    register: of('register', 'total'),
-    'async takes': of('registerAsync', 'total'),
-    stalls: of('registerAsync', 'stall'),
-    deregister: of('deregister', 'total'),
-    'async takes ': of('deregisterAsync', 'total'),
-    'stalls ': of('deregisterAsync', 'stall'),
+    ...measured('register', of('register', 'total')),
+    ...measured('registerAsync', of('registerAsync', 'total')),
+    ...measured('registerAsync stall', of('registerAsync', 'stall')),
+    ...measured('deregister', of('deregister', 'total')),
+    ...measured('deregisterAsync', of('deregisterAsync', 'total')),
+    ...measured('deregisterAsync stall', of('deregisterAsync', 'stall')),
   };
 });
 unmap(address, LARGEST);
@@ -76,7 +79,7 @@ const result: Result = {
   unit: 'us, median',
   rows,
 };
-const path = save(result);
+const path = save(result, offThread.figures);
 console.log(options.json ? JSON.stringify(result) : render(result, path));
 
 async function measure(bytes: number, samples: Samples | undefined): Promise<void> {
@@ -121,12 +124,12 @@ async function timed(act: () => void | Promise<void>): Promise<Measured> {
   return { total: total * 1000, stall: stall * 1000 };
 }
 
-function render({ where, kernel, rows: measured }: Result, saved: string): string {
+function render({ where, kernel, rows: sizes }: Result, saved: string): string {
   return [
     `registering and deregistering on the main thread and off it, us (${where}, Linux ${kernel}; median of ${ROUNDS})`,
-    'On the main thread the event loop stands still all the time that the call takes; off it, as long as "stalls" says.',
+    'On the main thread the event loop stands still all the time that the call takes; off it, as long as "stall" says.',
     '',
-    table(measured),
+    table(sizes),
     '',
     `saved as ${saved}`,
   ].join('\n');

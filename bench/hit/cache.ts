@@ -2,13 +2,16 @@
 // more: `storm`, ns to take in that a registration went stale, one of very many, its deregistration included; and `bytes`, the
 // memory of the process for each idle registration.
 //
-// node --expose-gc cache.js address|buffer RANGES BYTES OPERATIONS
+// node --expose-gc cache.js address|buffer|call of C|map|lru-cache RANGES BYTES OPERATIONS
+//
+// The last three have what a cache would be without the mapped counter or without a page table, and hits only.
 import { createInterface } from 'node:readline';
 import koffi from 'koffi';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../../src/system/libc.js';
 import { map } from '../../src/system/mapping.js';
 import { nullMonitor, nullRegistrar } from './null.js';
+import { lruTable, mapTable, type PlainCache, plainCache, type Table } from './plain-cache.js';
 
 const [by, ...numbers] = process.argv.slice(2);
 const [ranges, bytes, operations] = numbers.map(Number);
@@ -64,10 +67,44 @@ function hitByBuffer(own: RegistrationCache, from: readonly Buffer[], picked: Ui
   for (let i = 0; i < picked.length; i++) own.acquire(from[picked[i]]).release();
 }
 
-function hit(): void {
-  if (by === 'buffer') hitByBuffer(cache, buffers, picks);
-  else hitByAddress(cache, memory, bytes, picks);
+/** Whether something changed is asked of a C function that does as good as nothing: what any way to ask would cost. */
+function hitByCall(own: RegistrationCache, ask: (seen: number) => number, first: number, step: number): void {
+  for (const pick of picks) {
+    if (ask(0) !== 0) own.drain();
+    own.acquireRange(first + pick * step, step).release();
+  }
 }
+
+function hitPlain(own: PlainCache, first: number, step: number, picked: Uint32Array): void {
+  for (let i = 0; i < picked.length; i++) own.release(own.acquire(first + picked[i] * step, step));
+}
+
+const hits: Record<string, () => () => void> = {
+  address: () => () => {
+    hitByAddress(cache, memory, bytes, picks);
+  },
+  buffer: () => () => {
+    hitByBuffer(cache, buffers, picks);
+  },
+  'call of C': () => {
+    const ask = koffi.load(null).func('int abs(int)') as unknown as (seen: number) => number;
+    return () => {
+      hitByCall(cache, ask, memory, bytes);
+    };
+  },
+  map: () => plainly(mapTable()),
+  'lru-cache': () => plainly(lruTable(ranges)),
+};
+
+function plainly(table: Table): () => void {
+  const plain = plainCache(nullMonitor(), table);
+  for (let index = 0; index < ranges; index++) plain.release(plain.acquire(memory + index * bytes, bytes));
+  return () => {
+    hitPlain(plain, memory, bytes, picks);
+  };
+}
+
+const hit = hits[by]();
 
 const some = operations / 5;
 let next = ranges;

@@ -7,12 +7,18 @@
  *   churn  ns to get and put a range that is not cached while the cache is full: insert one, evict the oldest; of a
  *          fifth as many
  *
- * ucx RANGES BYTES OPERATIONS
+ * ucx RANGES BYTES OPERATIONS [inline]
+ *
+ * inline: hits not of the cache but of its page table with regions that are counted and kept in order in line, without
+ * any lock: what UCX has since 1.14 for callers that hold one of their own, and less than 1.13.1 offers. No churn.
  */
 #define _GNU_SOURCE
 #include <ucm/api/ucm.h>
+#include <ucs/datastruct/list.h>
+#include <ucs/datastruct/pgtable.h>
 #include <ucs/memory/rcache.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +31,7 @@ static ucs_rcache_t *cache;
 static char *memory;
 static size_t ranges, bytes, operations;
 static size_t next;	/* the first that is not cached */
+static bool in_line;
 
 static void die(const char *what)
 {
@@ -76,6 +83,67 @@ static inline void get_and_put(size_t index)
 	ucs_rcache_region_put(cache, region);
 }
 
+/* The same without a cache around the page table. */
+struct region {
+	ucs_pgt_region_t super;
+	ucs_list_link_t lru;	/* idle ones only */
+	uint32_t uses;
+	int prot;
+};
+
+static ucs_pgtable_t table;
+static UCS_LIST_HEAD(idle);
+static ucs_queue_head_t invalidated = { .ptail = &invalidated.head };
+
+static ucs_pgt_dir_t *alloc_dir(const ucs_pgtable_t *pgtable)
+{
+	void *dir;
+
+	return posix_memalign(&dir, 64, sizeof(ucs_pgt_dir_t)) ? NULL : dir;
+}
+
+static void release_dir(const ucs_pgtable_t *pgtable, ucs_pgt_dir_t *dir)
+{
+	free(dir);
+}
+
+static void create_inline(void)
+{
+	if (ucs_pgtable_init(&table, alloc_dir, release_dir) != UCS_OK)
+		die("could not create a page table");
+	for (size_t i = 0; i < ranges; i++) {
+		struct region *region = aligned_alloc(64, 64);
+
+		if (region == NULL)
+			die("out of memory");
+		region->super.start = (uintptr_t)memory + i * bytes;
+		region->super.end = region->super.start + bytes;
+		region->uses = 0;
+		region->prot = PROT_READ | PROT_WRITE;
+		ucs_list_add_tail(&idle, &region->lru);
+		if (ucs_pgtable_insert(&table, &region->super) != UCS_OK)
+			die("could not insert a range");
+	}
+}
+
+static inline void get_and_put_inline(size_t index)
+{
+	uintptr_t start = (uintptr_t)memory + index * bytes;
+	struct region *region = (struct region *)ucs_pgtable_lookup(&table, start);
+	const int prot = PROT_READ | PROT_WRITE;
+
+	/* As the cache looks whether something was unmapped. */
+	if (*(ucs_queue_elem_t *volatile *)&invalidated.head != NULL || region == NULL ||
+	    region->super.end < start + bytes || (region->prot & prot) != prot)
+		die("could not find a range");
+	if (region->uses++ == 0)
+		ucs_list_del(&region->lru);
+	/* The compiler must not think that nothing happens in between. */
+	__asm__ volatile("" ::: "memory");
+	if (--region->uses == 0)
+		ucs_list_add_tail(&idle, &region->lru);
+}
+
 /* CPU time, so that what else the machine does counts for less. */
 static double now_ns(void)
 {
@@ -89,8 +157,13 @@ static double hit(const uint32_t *picks)
 {
 	double start = now_ns();
 
-	for (size_t i = 0; i < operations; i++)
-		get_and_put(picks[i]);
+	if (in_line) {
+		for (size_t i = 0; i < operations; i++)
+			get_and_put_inline(picks[i]);
+	} else {
+		for (size_t i = 0; i < operations; i++)
+			get_and_put(picks[i]);
+	}
 	return (now_ns() - start) / operations;
 }
 
@@ -112,8 +185,9 @@ int main(int argc, char **argv)
 	uint32_t *picks, random = 2463534242u;
 	char command[16];
 
-	if (argc != 4)
-		die("usage: ucx RANGES BYTES OPERATIONS");
+	if (argc != 4 && (argc != 5 || strcmp(argv[4], "inline") != 0))
+		die("usage: ucx RANGES BYTES OPERATIONS [inline]");
+	in_line = argc == 5;
 	ranges = strtoul(argv[1], NULL, 10);
 	bytes = strtoul(argv[2], NULL, 10);
 	operations = strtoul(argv[3], NULL, 10);
@@ -127,15 +201,19 @@ int main(int argc, char **argv)
 		random ^= random << 5;
 		picks[i] = random % ranges;
 	}
-	create();
-	for (size_t i = 0; i < ranges; i++)
-		get_and_put(i);
+	if (in_line) {
+		create_inline();
+	} else {
+		create();
+		for (size_t i = 0; i < ranges; i++)
+			get_and_put(i);
+	}
 	next = ranges;
 	setlinebuf(stdout);
 	while (fgets(command, sizeof(command), stdin) != NULL) {
 		if (strcmp(command, "hit\n") == 0)
 			printf("%.3f\n", hit(picks));
-		else if (strcmp(command, "churn\n") == 0)
+		else if (strcmp(command, "churn\n") == 0 && !in_line)
 			printf("%.3f\n", churn());
 		else
 			die("unknown command");

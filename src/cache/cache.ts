@@ -1,10 +1,10 @@
+import { performance } from 'node:perf_hooks';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import { checkBoolean, takeFields, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
-import { viewsOf } from '../monitor/live-views.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted, signalOf, type WaitOptions } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
@@ -12,7 +12,7 @@ import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } 
 import { EvictionOrder } from './eviction-order.js';
 import { type Extent, extentOf } from './extent.js';
 import { Handle } from './handle.js';
-import { generationOf, HitPath } from './hit.js';
+import { HitPath, loadWord } from './hit.js';
 import { Lookup } from './lookup.js';
 import {
   type CacheOptions,
@@ -447,10 +447,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** A watched entry, in no table yet. */
   #watch(start: number, end: number, access: number): Entry {
-    const { monitor, slots } = this.#shared;
+    const { slots, views } = this.#shared;
     const entry = slots.create(this, start, end, access);
     // Before the watch: a hit from its first moment on has changed the word then.
-    slots.words[entry.slot] = generationOf(viewsOf(monitor).generations, entry.slot);
+    slots.words[entry.slot] = loadWord(views().generations, entry.slot);
     try {
       // What nobody watches is right for the acquire that it is made for, and for no later one.
       const watched = this.#tryToWatch(entry, pageFloor(start), pageCeil(end));
@@ -597,9 +597,9 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #hasMoved(): boolean {
-    const { counter } = viewsOf(this.#shared.monitor);
-    const low = Atomics.load(counter, 0);
-    const high = Atomics.load(counter, 1);
+    const { counter } = this.#shared.views();
+    const low = loadWord(counter, 0);
+    const high = loadWord(counter, 1);
     return low !== this.#toldLow || high !== this.#toldHigh;
   }
 
@@ -844,9 +844,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** Let acquires try a hit first, or send them all the slow way. */
   #chooseWay(): void {
-    const { monitor } = this.#shared;
     if (this.#state !== 'open' || this.#bypass || this.#check !== undefined) this.serveNone();
-    else this.serveHits(viewsOf(monitor), this.#toldLow, this.#toldHigh);
+    else this.serveHits(this.#shared.views(), this.#toldLow, this.#toldHigh);
   }
 
   #requireOpen(): void {

@@ -1,4 +1,5 @@
-import { pageCeil, pageFloor } from '../memory/pages.js';
+import { performance } from 'node:perf_hooks';
+import { PAGE_SIZE } from '../system/libc.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import type { Registrar } from './registrar.js';
 import { type Entry, REGISTERED, WATCHED } from './registration.js';
@@ -6,7 +7,7 @@ import type { Slots } from './slots.js';
 import type { Statistics } from './statistics.js';
 
 /** Bytes that a registration pins: whole pages, also where it covers only a part of them. */
-export const pinnedBytes = (entry: Entry): number => pageCeil(entry.end) - pageFloor(entry.start);
+export const pinnedBytes = (entry: Entry): number => entry.pages * PAGE_SIZE;
 
 /**
  * Registrations on their way out: out of lookup and idle. What a drain finds may be a hundred thousand of them, at tens

@@ -169,7 +169,7 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
 
   /** Something was hit, but not this: its word, loaded after the counter, is the one it was watched with. */
   #isUnhit(slot: number): boolean {
-    return generationOf(this.#generations, slot) === this.#slots.words[slot];
+    return loadWord(this.#generations, slot) === this.#slots.words[slot];
   }
 
   /**
@@ -204,8 +204,8 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
   }
 }
 
-/** The monitor's word for a slot; NaN, which equals nothing, where there is none. */
-export function generationOf(words: Int32Array | undefined, slot: number): number {
-  if (words === undefined || slot >= words.length) return NaN;
-  return ORDERED_LOADS ? words[slot] : Atomics.load(words, slot);
+/** A word that the monitor writes, loaded before what is loaded later; NaN, which equals nothing, where there is none. */
+export function loadWord(words: Int32Array | undefined, index: number): number {
+  if (words === undefined || index >= words.length) return NaN;
+  return ORDERED_LOADS ? words[index] : Atomics.load(words, index);
 }

@@ -17,7 +17,7 @@ export class Lookup {
   /** A registration that serves a request for `start` to `end` (exclusive). */
   find(start: number, end: number, access: number): Entry | undefined {
     if ((access & REMOTE_ACCESS) !== 0) return this.#exact.find(start, end, access);
-    const found = this.#local.get(access)?.find(start, end);
+    const found = this.#localOf(access)?.find(start, end);
     if (found !== undefined || access !== Access.NONE) return found;
     return this.writable.find(start, end);
   }
@@ -46,14 +46,14 @@ export class Lookup {
 
   /** Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not. */
   within(start: number, end: number, access: number): readonly Entry[] {
-    const contained = this.#local.get(access)?.within(start, end) ?? [];
+    const contained = this.#localOf(access)?.within(start, end) ?? [];
     const readable = access === Access.LOCAL_WRITE ? this.#local.get(Access.NONE) : undefined;
     return readable === undefined ? contained : contained.concat(readable.within(start, end));
   }
 
   /** Those for local use with just this access that share a byte with `start` to `end` (exclusive). */
   sharing(start: number, end: number, access: number): Entry[] {
-    return this.#local.get(access)?.overlapping(start, end) ?? [];
+    return this.#localOf(access)?.overlapping(start, end) ?? [];
   }
 
   /** All that are found, or in use, and pin a byte of `start` to `end` (exclusive). */
@@ -65,9 +65,14 @@ export class Lookup {
     );
   }
 
+  #localOf(access: number): Coverage | undefined {
+    // Without a look into the map for the usual ones.
+    return access === Access.LOCAL_WRITE ? this.writable : this.#local.get(access);
+  }
+
   #tableOf({ access }: Entry): Coverage | ExactTable {
     if ((access & REMOTE_ACCESS) !== 0) return this.#exact;
-    let coverage = this.#local.get(access);
+    let coverage = this.#localOf(access);
     if (coverage === undefined) this.#local.set(access, (coverage = new Coverage()));
     return coverage;
   }

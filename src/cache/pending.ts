@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { Access, REMOTE_ACCESS } from '../access.js';
 import type { Location, Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';

@@ -128,10 +128,13 @@ export class Entry implements Registration {
    * would take a sixth of its memory for, and the collector as much of its time.
    */
   get start(): number {
-    const byte = this.#rest & 0xffff;
-    const pages = Math.ceil((byte + this.length) * PAGES_PER_BYTE);
-    const page = (this.#rest >>> 16) * 2 ** 32 + ((this.endPage - pages) >>> 0);
-    return page * PAGE_SIZE + byte;
+    const page = (this.#rest >>> 16) * 2 ** 32 + ((this.endPage - this.pages) >>> 0);
+    return page * PAGE_SIZE + (this.#rest & 0xffff);
+  }
+
+  /** Pages with at least a byte of it. */
+  get pages(): number {
+    return Math.ceil(((this.#rest & 0xffff) + this.length) * PAGES_PER_BYTE);
   }
 
   get address(): number {

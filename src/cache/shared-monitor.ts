@@ -1,3 +1,4 @@
+import { type LiveViews, viewerOf } from '../monitor/live-views.js';
 import type { DrainSink, MemoryMonitor } from '../monitor/monitor.js';
 import type { Entry } from './registration.js';
 import { Slots } from './slots.js';
@@ -22,6 +23,8 @@ export class SharedMonitor {
   static readonly #all = new WeakMap<MemoryMonitor, SharedMonitor>();
 
   readonly monitor: MemoryMonitor;
+  /** Looked up once, as each miss needs it. */
+  readonly views: () => LiveViews;
   readonly slots = new Slots();
   readonly #members = new Set<Member>();
   #stopPolling: (() => void) | undefined;
@@ -29,6 +32,7 @@ export class SharedMonitor {
 
   private constructor(monitor: MemoryMonitor) {
     this.monitor = monitor;
+    this.views = viewerOf(monitor);
   }
 
   static of(monitor: MemoryMonitor): SharedMonitor {

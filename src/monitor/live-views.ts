@@ -16,7 +16,12 @@ export function showToCaches(monitor: MemoryMonitor, views: () => LiveViews): vo
   VIEWS.set(monitor, views);
 }
 
-/** The views of a monitor of this package, as they are now, or those that another one shows to everybody. */
+/** Shows the views of a monitor of this package as they are then, or those that another one shows to everybody. */
+export function viewerOf(monitor: MemoryMonitor): () => LiveViews {
+  return VIEWS.get(monitor) ?? (() => monitor as LiveViews);
+}
+
+/** What {@link viewerOf} shows now. */
 export function viewsOf(monitor: MemoryMonitor): LiveViews {
-  return VIEWS.get(monitor)?.() ?? (monitor as LiveViews);
+  return viewerOf(monitor)();
 }

@@ -19,6 +19,9 @@ import { completions, connectedPair, Side } from './verbs-fixture.js';
 /** The longest message: a WebAssembly.Memory that has grown. */
 const INBOX = 4 * WEBASSEMBLY_PAGE;
 
+/** So often in a row pages are not moved by chance. */
+const ATTEMPTS = 3;
+
 describe('every kind of memory over the real driver and a real device', () => {
   requireStack();
 
@@ -53,11 +56,20 @@ describe('every kind of memory over the real driver and a real device', () => {
 
   for (const [kind, make] of Object.entries(KINDS)) {
     it(`sends ${kind}, new bytes with the same registration, and receives into it`, async () => {
-      const memory = make(2000);
-      await assertArrives(memory);
-      await assertArrives(memory);
-      assert.deepEqual(await line.received(memory), Buffer.from(bytesOf(memory)));
-      assert.deepEqual(counts(), { hits: 2, misses: 1, stale: 0 });
+      for (let attempt = 1; ; attempt++) {
+        const memory = make(2000);
+        await assertArrives(memory);
+        await assertArrives(memory);
+        assert.deepEqual(await line.received(memory), Buffer.from(bytesOf(memory)));
+        // Of its own accord, too, the kernel moves pages: it makes huge ones of small ones, and closes gaps.
+        if (counts().stale !== 0 && attempt < ATTEMPTS) {
+          cache.close();
+          cache = line.cache = createCache(line.a.pd);
+          continue;
+        }
+        assert.deepEqual(counts(), { hits: 2, misses: 1, stale: 0 });
+        break;
+      }
     });
   }
 

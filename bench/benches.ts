@@ -1,0 +1,46 @@
+/** The benchmarks and where they run. */
+import { fileURLToPath } from 'node:url';
+import { defaultOptions } from '../native/vm/options.js';
+import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import type { About } from './about/about.js';
+import { coverage } from './about/coverage.js';
+import { hitProof } from './about/hit-proof.js';
+import { hit } from './about/hit.js';
+import { kernel } from './about/kernel.js';
+import { offThread } from './about/off-thread.js';
+import { provideLibrary } from './coverage/libraries.js';
+
+/** Takes the command of the program, and gives its exit status. */
+type Run = (argv: readonly string[]) => Promise<number>;
+
+const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
+
+/** Needs UCX to compare with, or strace. */
+const besideUcx =
+  (run: Run): Run =>
+  async (argv) => {
+    const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
+    const status = await runHere([process.execPath, setUp, 'ucx']);
+    return status === 0 ? run(argv) : status;
+  };
+
+/** Pages can move between its nodes; and what is compiled here need not be compiled there. */
+const onTwoNodes: Run = (argv) => {
+  provideLibrary('elsewhere');
+  provideLibrary('ucx');
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800, nodes: 2 });
+};
+
+export interface Bench {
+  readonly run: Run;
+  readonly about: About;
+}
+
+/** By name; NAME.ts beside this file is the program of each. */
+export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
+  ['hit', { run: besideUcx(runHere), about: hit }],
+  ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
+  ['kernel', { run: withDevice, about: kernel }],
+  ['off-thread', { run: withDevice, about: offThread }],
+  ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
+]);
