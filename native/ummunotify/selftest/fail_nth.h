@@ -62,10 +62,14 @@ static inline bool fail_nth_write(unsigned int n)
 	if (fail_nth_fd < 0)
 		fail_nth_fd = open("/proc/thread-self/fail-nth",
 				   O_RDWR | O_CLOEXEC);
-	return fail_nth_fd >= 0 && pwrite(fail_nth_fd, text, len, 0) == len;
+	if (fail_nth_fd < 0)
+		return false;
+	/* What is armed still may fail this very call, once. */
+	return pwrite(fail_nth_fd, text, len, 0) == len ||
+	       pwrite(fail_nth_fd, text, len, 0) == len;
 }
 
-/* How many places are left until one fails: 0 says that it has. */
+/* How many places are left until one fails, or -1: 0 says that it has. */
 static inline int fail_nth_read(void)
 {
 	char text[16] = "";
