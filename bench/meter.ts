@@ -18,15 +18,20 @@ export interface Turns {
 
 export function startMeter<Answer>(name: string, [program = '', ...args]: readonly string[]): Meter<Answer> {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  // It has said on stderr why it ended; whoever asks next is told that it did.
+  // Whoever asks next is told that it ended, and how; a signal leaves nothing on stderr.
   child.stdin.on('error', () => undefined);
+  const ended = new Promise<string>((resolve) => {
+    child.on('close', (status, signal) => {
+      resolve(signal ?? `exit status ${status}`);
+    });
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     name,
     ask: async (command) => {
       child.stdin.write(`${command}\n`);
       const answer = await lines.next();
-      if (answer.done) throw new Error(`the process that measures ${name} ended early`);
+      if (answer.done) throw new Error(`the process that measures ${name} ended early: ${await ended}`);
       return JSON.parse(answer.value) as Answer;
     },
     end: () => {
