@@ -7,7 +7,9 @@ import { coverage } from './about/coverage.js';
 import { hitProof } from './about/hit-proof.js';
 import { hit } from './about/hit.js';
 import { kernel } from './about/kernel.js';
+import { mallocHooks } from './about/malloc-hooks.js';
 import { offThread } from './about/off-thread.js';
+import { server } from './about/server.js';
 import { provideLibrary } from './coverage/libraries.js';
 
 /** Takes the command of the program, and gives its exit status. */
@@ -23,6 +25,12 @@ const besideUcx =
     const status = await runHere([process.execPath, setUp, 'ucx']);
     return status === 0 ? run(argv) : status;
   };
+
+/** What is compiled here need not be compiled where the device is. */
+const withUcxAndDevice: Run = (argv) => {
+  provideLibrary('ucx');
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
+};
 
 /** Pages can move between its nodes; and what is compiled here need not be compiled there. */
 const onTwoNodes: Run = (argv) => {
@@ -42,5 +50,7 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
   ['kernel', { run: withDevice, about: kernel }],
   ['off-thread', { run: withDevice, about: offThread }],
+  ['malloc-hooks', { run: besideUcx(withUcxAndDevice), about: mallocHooks }],
+  ['server', { run: besideUcx(withUcxAndDevice), about: server }],
   ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
 ]);
