@@ -33,12 +33,11 @@ export class Link {
   write(address: number, length: number, lkey: number): void {
     this.#request.clear().write(1, address, length, lkey, this.#address, this.#target.rkey);
     this.#server.postSend(this.#request);
-    for (;;) {
-      const [completion] = this.#completions.poll();
-      if (completion === undefined) continue;
-      if (completion.status !== 'SUCCESS') throw completionError(completion);
-      return;
+    while (this.#completions.pollRaw() === 0) {
+      // It is there before an event could tell of it.
     }
+    const completion = this.#completions.completionAt(0);
+    if (completion.status !== 'SUCCESS') throw completionError(completion);
   }
 
   /** The client's memory. */

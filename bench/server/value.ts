@@ -15,7 +15,7 @@ function stampOf(number: number): Buffer {
   return stamp;
 }
 
-/** Make it the value of that number. No two values that a process ever has may have the same. */
+/** Make it the value of that number, which is above those of all values that the process has had before. */
 export function write(value: Buffer, number: number): void {
   value.fill(stampOf(number));
 }
@@ -34,7 +34,8 @@ export function verdictOn(arrived: Buffer, number: number): Verdict {
     return 'fresh';
   for (let at = 0; at < arrived.length; at += STAMP_BYTES) {
     const found = arrived.subarray(at, at + STAMP_BYTES);
-    if (found.subarray(0, MARK.length).equals(MARK) && !found.equals(stamp)) return 'stale';
+    if (found.subarray(0, MARK.length).equals(MARK) && found.readBigUInt64LE(MARK.length) < BigInt(number))
+      return 'stale';
   }
   return 'wrong';
 }
