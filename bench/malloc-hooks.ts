@@ -10,6 +10,6 @@ import { runBenchmark } from './server/bench.js';
 const { values: options } = parseArgs({ options: mallocHooks.options });
 
 await runBenchmark(
-  { name: 'malloc-hooks', about: mallocHooks, memories: WAYS, rounds: 7, requests: 150 },
+  { name: 'malloc-hooks', about: mallocHooks, memories: WAYS, rounds: 5, requests: 150 },
   options,
 );

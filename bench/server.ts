@@ -9,6 +9,6 @@ import { runBenchmark } from './server/bench.js';
 const { values: options } = parseArgs({ options: server.options });
 
 await runBenchmark(
-  { name: 'server', about: server, memories: [REALISTIC], rounds: 11, requests: 500 },
+  { name: 'server', about: server, memories: [REALISTIC], rounds: 9, requests: 400 },
   options,
 );

@@ -27,8 +27,7 @@ function beside(result: Result, monitor: MonitorOrCopy, column: string): number 
 }
 
 export const mallocHooks = {
-  question:
-    'Hooks in libc or the word of the kernel: how fast, at what cost to the program, and how many stale bytes?',
+  question: 'Hooks in libc or the word of the kernel: how fast, at what cost, how many stale bytes?',
   answer: (result) => {
     const monitors = monitorsOf(result);
     const others = (['none', 'malloc-hooks', 'ucx'] as const).filter((monitor) => monitors.includes(monitor));
@@ -38,8 +37,8 @@ export const mallocHooks = {
         .map((monitor) => `${beside(result, monitor, column).toFixed(2)} times that of ${monitor}`)
         .join(', ');
     return (
-      `${staleReplies(result)} The rate of requests under ummunotify is, in the middle of the ways to use memory, ` +
-      `${times('requests/s')}; the time in which the program gets and gives back memory is ${times('allocating')}.`
+      `${staleReplies(result)} In the middle of the ways to use memory, the rate of requests under ummunotify is ` +
+      `${times('rate/none')}; the time in which the program gets and gives back memory is ${times('allocating')}.`
     );
   },
   method:
@@ -56,5 +55,5 @@ export const mallocHooks = {
     byMonitor('Getting memory and giving it back', 'allocating', 'us', { scale: 'log' }),
   ],
   options: { ...OPTIONS, memory: { type: 'string', multiple: true } },
-  usage: `${USAGE}; --memory WAY, as often as you like`,
+  usage: `${USAGE}, --memory WAY`,
 } satisfies About;

@@ -28,6 +28,7 @@ export const COLUMNS: Readonly<Record<string, Column>> = {
   memory: 'key',
   monitor: 'key',
   'requests/s': 'higher',
+  'rate/none': 'higher',
   p50: 'lower',
   p99: 'lower',
   // A single bad moment of the machine decides these.
@@ -48,9 +49,11 @@ export const TERMS: Readonly<Record<string, string>> = {
   kept: 'our cache, and a registration is kept whatever happens: as fast as any monitor could be, and wrong',
   copy: 'no cache: everything is copied into memory that is registered once',
   p99: 'us in which 99% of the requests were answered, median of the rounds, as p50; p99.9 and max are of all rounds',
+  'rate/none': 'requests/s as a multiple of those without a monitor in the same round',
   'hits %': 'of the replies, those for which nothing was registered',
-  allocating: 'us that the program takes to get memory for a new value and to give back that of the old one',
-  'allocating/none': 'the same as a multiple of what it takes without a monitor',
+  allocating:
+    'us that the program takes, in the middle, to get memory for a new value and to give back that of the old one',
+  'allocating/none': 'the same as a multiple of what it takes without a monitor in the same round',
   stale: 'replies with bytes that were in the memory before',
 };
 
@@ -69,8 +72,7 @@ export const OPTIONS = {
   seed: { type: 'string', default: '1' },
 } as const;
 
-export const USAGE =
-  '--monitor MONITOR, as often as you like; --rounds N, --requests N, --puts PERCENT, --seed N';
+export const USAGE = '--monitor MONITOR (several times), --rounds N, --requests N, --puts PERCENT, --seed N';
 
 /** Bars for each monitor, in groups for each way to use memory. */
 export const byMonitor = (title: string, value: string, unit: string, more: Partial<Bars> = {}): Figure =>
@@ -100,14 +102,13 @@ export const server = {
   answer: (result) => {
     const [none, own] = [rowOf(result, 'none'), rowOf(result, 'ummunotify')];
     if (none === undefined || own === undefined) return undefined;
-    const times = (row: Row, column: string): string =>
-      (Number(row[column]) / Number(none[column])).toFixed(2);
+    const part = (column: string): string => (Number(own[column]) / Number(none[column])).toFixed(2);
     const others = monitorsOf(result).filter((monitor) => monitor !== 'none' && monitor !== 'ummunotify');
-    const rates = others.map((monitor) => `${monitor} ${times(rowOf(result, monitor)!, 'requests/s')}`);
+    const rates = others.map((monitor) => `${monitor} ${String(rowOf(result, monitor)!['rate/none'])}`);
     return (
-      `With ummunotify it answers ${times(own, 'requests/s')} times as many requests as without a cache, and 99% of ` +
-      `them in ${times(own, 'p99')} times the time` +
-      `${rates.length > 0 ? ` (as many requests: ${rates.join(', ')} times)` : ''}. ${staleReplies(result)}`
+      `With ummunotify it answers ${String(own['rate/none'])} times as many requests as without a cache` +
+      `${rates.length > 0 ? ` (${rates.join(', ')} times)` : ''}, half of them in ${part('p50')} times and 99% of them ` +
+      `in ${part('p99')} times the time. ${staleReplies(result)}`
     );
   },
   method: `${METHOD} Half of the values are in memory from malloc, and half in Buffers, which the garbage collector frees.`,

@@ -1,6 +1,6 @@
 import type { MemoryName, MonitorOrCopy } from '../about/server.js';
 import { PROMISING } from '../coverage/cell.js';
-import { measured, type Row } from '../result.js';
+import { measured, median, type Row } from '../result.js';
 import type { Measured } from './measure.js';
 import type { Sample } from './serve.js';
 
@@ -16,11 +16,7 @@ export function rowsOf(all: readonly Measured[]): Row[] {
       ...latencies(samples),
       // Without a cache there is nothing to hit.
       ...(monitor === 'copy' ? {} : hits(samples)),
-      ...measured(
-        'allocating',
-        samples.map(({ allocating }) => allocating),
-        1,
-      ),
+      ...allocating(samples),
       ...(none === undefined ? {} : beside(none, one)),
       replies,
       stale,
@@ -33,10 +29,7 @@ function latencies(samples: readonly Sample[]): Row {
   const rounds = samples.map((sample) => sorted(sample.latencies));
   const all = sorted(samples.flatMap((sample) => sample.latencies));
   return {
-    ...measured(
-      'requests/s',
-      rounds.map((round) => (1e6 * round.length) / round.reduce((sum, latency) => sum + latency)),
-    ),
+    ...measured('requests/s', samples.map(rateOf)),
     ...measured(
       'p50',
       rounds.map((round) => quantile(round, 0.5)),
@@ -51,6 +44,10 @@ function latencies(samples: readonly Sample[]): Row {
   };
 }
 
+/** A second. */
+const rateOf = ({ latencies }: Sample): number =>
+  (1e6 * latencies.length) / latencies.reduce((sum, latency) => sum + latency);
+
 const sorted = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b);
 
 /** The least of the sorted numbers that so large a part of them does not exceed. */
@@ -64,12 +61,25 @@ const hits = (samples: readonly Sample[]): Row =>
     1,
   );
 
-/** What the program's own work costs, in rounds in which there was some. */
+/** The program's own work, in the rounds in which there was some. */
+function allocating(samples: readonly Sample[]): Row {
+  const rounds = samples.filter((sample) => sample.allocating.length > 0);
+  return rounds.length === 0 ? {} : measured('allocating', rounds.map(allocatingOf), 1);
+}
+
+const allocatingOf = ({ allocating }: Sample): number => median(allocating);
+
+/** As multiples of what it is without a monitor in the same round: a machine that is slow is so for both. */
 function beside(none: Measured, { samples }: Measured): Row {
-  const times = samples
-    .map(({ allocating }, round) => allocating / none.samples[round].allocating)
-    .filter((ratio) => Number.isFinite(ratio));
-  return times.length === 0 ? {} : measured('allocating/none', times, 2);
+  const ratios = (of: (sample: Sample) => number): number[] =>
+    samples
+      .map((sample, round) => of(sample) / of(none.samples[round]))
+      .filter((ratio) => Number.isFinite(ratio));
+  const [rates, times] = [ratios(rateOf), ratios(allocatingOf)];
+  return {
+    ...measured('rate/none', rates, 2),
+    ...(times.length === 0 ? {} : measured('allocating/none', times, 2)),
+  };
 }
 
 /** Why the result is none: a promise that was broken, bytes that nobody can account for, or nothing that was done. */
@@ -88,7 +98,7 @@ export function failures(
     const { replies, stale, wrong } = samples.at(-1)!.total;
     const reasons: (string | false)[] = [
       replies === 0 && 'there was no reply',
-      samples.every(({ allocating }) => allocating === 0) && 'no value was replaced',
+      samples.every((sample) => sample.allocating.length === 0) && 'no value was replaced',
       stale > 0 && promising.includes(monitor) && `${stale} of ${replies} replies were stale`,
       wrong > 0 && `${wrong} of ${replies} replies had bytes of no value`,
     ];

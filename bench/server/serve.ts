@@ -24,8 +24,8 @@ export interface Sample {
   /** How many of them asked for a value, and how many registrations were made for those. */
   readonly gets: number;
   readonly registrations: number;
-  /** Time spent in getting memory and giving it back, for each value replaced, in us. */
-  readonly allocating: number;
+  /** Of each value that was replaced, the time spent in getting memory and giving it back, in us. */
+  readonly allocating: readonly number[];
   /** Of all requests since the start, also those that nobody measured. */
   readonly total: Readonly<Record<'replies' | Verdict, number>>;
 }
@@ -72,14 +72,13 @@ export class Server {
   async serve(requests: number): Promise<Sample> {
     const run = this.#run!;
     const { sender, store, total } = run;
-    const [replies, registrations, allocating] = [total.replies, sender.registrations(), store.allocating];
+    const [replies, registrations, puts] = [total.replies, sender.registrations(), store.allocating.length];
     const latencies = await this.#serve(run, requests);
-    const gets = total.replies - replies;
     return {
       latencies,
-      gets,
+      gets: total.replies - replies,
       registrations: sender.registrations() - registrations,
-      allocating: (1000 * (store.allocating - allocating)) / Math.max(1, requests - gets),
+      allocating: store.allocating.slice(puts),
       total,
     };
   }

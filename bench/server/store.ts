@@ -11,8 +11,8 @@ export interface Value extends Block {
 export class Store {
   readonly #allocator: Allocator;
   readonly #values: (Value | undefined)[] = [];
-  /** Time spent in getting memory and giving it back so far, in ms. */
-  allocating = 0;
+  /** For each value that was put so far, the time spent in getting memory and giving it back, in us. */
+  readonly allocating: number[] = [];
 
   constructor(memory: MemoryName, keys: number) {
     // A new value is there before the old one goes.
@@ -33,7 +33,7 @@ export class Store {
     const old = this.#values[key];
     this.#values[key] = { ...block, number };
     if (old !== undefined) this.#allocator.free(old);
-    this.allocating += allocated - start + (performance.now() - copied);
+    this.allocating.push(1000 * (allocated - start + (performance.now() - copied)));
   }
 
   end(): void {
