@@ -68,8 +68,8 @@ export const OPTIONS = {
   monitor: { type: 'string', multiple: true },
   rounds: { type: 'string' },
   requests: { type: 'string' },
-  puts: { type: 'string', default: '10' },
-  seed: { type: 'string', default: '1' },
+  puts: { type: 'string' },
+  seed: { type: 'string' },
 } as const;
 
 export const USAGE = '--monitor MONITOR (several times), --rounds N, --requests N, --puts PERCENT, --seed N';

@@ -9,6 +9,9 @@ import { failures, rowsOf } from './rows.js';
 
 /** Values that the server has. */
 const KEYS = 128;
+/** Of 100 requests, those that replace a value. */
+const PUTS = 10;
+const SEED = 1;
 
 export interface Benchmark {
   readonly name: string;
@@ -20,15 +23,15 @@ export interface Benchmark {
   readonly requests: number;
 }
 
-/** What the command line says. */
+/** What the command line says; what it does not is not there. */
 export interface Asked {
   readonly json: boolean;
   readonly monitor?: string[];
   readonly memory?: string[];
   readonly rounds?: string;
   readonly requests?: string;
-  readonly puts: string;
-  readonly seed: string;
+  readonly puts?: string;
+  readonly seed?: string;
 }
 
 export async function runBenchmark(benchmark: Benchmark, asked: Asked): Promise<void> {
@@ -46,10 +49,8 @@ export async function runBenchmark(benchmark: Benchmark, asked: Asked): Promise<
     unit: 'us, median of the rounds, where the column names no other',
     rows: rowsOf(all),
   };
-  // A part must not take the place of the whole.
-  const whole = [asked.monitor, asked.memory, asked.rounds, asked.requests].every(
-    (part) => part === undefined,
-  );
+  // A part, or other requests, must not take the place of the whole.
+  const whole = Object.keys(asked).every((option) => option === 'json');
   const path = whole ? save(result, benchmark.about.figures) : undefined;
   console.log(asked.json ? JSON.stringify(result) : render(result, benchmark, plan, path));
   for (const why of failures(all, monitors, memories)) {
@@ -59,13 +60,13 @@ export async function runBenchmark(benchmark: Benchmark, asked: Asked): Promise<
 }
 
 function planOf({ memories, rounds, requests }: Benchmark, asked: Asked): Plan {
-  const measured = whole('requests', asked.requests, 1, 10_000_000) ?? requests;
+  const measured = wholeNumber('requests', asked.requests, 1, 10_000_000) ?? requests;
   return {
     monitors: chosen<MonitorOrCopy>('monitor', asked.monitor, ALL),
     memories: chosen('memory', asked.memory, memories),
-    rounds: whole('rounds', asked.rounds, 1, 1000) ?? rounds,
-    seed: whole('seed', asked.seed, 0, 0x7fff_ffff)!,
-    puts: whole('puts', asked.puts, 1, 99)! / 100,
+    rounds: wholeNumber('rounds', asked.rounds, 1, 1000) ?? rounds,
+    seed: wholeNumber('seed', asked.seed, 0, 0x7fff_ffff) ?? SEED,
+    puts: (wholeNumber('puts', asked.puts, 1, 99) ?? PUTS) / 100,
     keys: KEYS,
     requests: measured,
     warmUp: measured,
@@ -82,7 +83,7 @@ function chosen<Name extends string>(
   return names === undefined ? all : all.filter((name) => names.includes(name));
 }
 
-function whole(option: string, text: string | undefined, least: number, most: number): number | undefined {
+function wholeNumber(option: string, text: string | undefined, least: number, most: number): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < least || value > most)
