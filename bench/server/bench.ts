@@ -83,7 +83,12 @@ function chosen<Name extends string>(
   return names === undefined ? all : all.filter((name) => names.includes(name));
 }
 
-function wholeNumber(option: string, text: string | undefined, least: number, most: number): number | undefined {
+function wholeNumber(
+  option: string,
+  text: string | undefined,
+  least: number,
+  most: number,
+): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < least || value > most)
