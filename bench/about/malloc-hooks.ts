@@ -31,7 +31,7 @@ export const mallocHooks = {
   answer: (result) => {
     const monitors = monitorsOf(result);
     const others = (['none', 'malloc-hooks', 'ucx'] as const).filter((monitor) => monitors.includes(monitor));
-    if (!monitors.includes('ummunotify') || others.length === 0) return undefined;
+    if (!monitors.includes('ummunotify') || !monitors.includes('none')) return undefined;
     const times = (column: string): string =>
       others
         .map((monitor) => `${beside(result, monitor, column).toFixed(2)} times that of ${monitor}`)

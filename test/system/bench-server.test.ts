@@ -18,7 +18,7 @@ async function rowsOf(name: string, ...args: string[]): Promise<Row[]> {
 
 describe('bench: server', function () {
   requireStack();
-  this.timeout(240_000);
+  this.timeout(480_000);
 
   it('can tell stale replies, and finds none under ummunotify, whatever changes the memory', async () => {
     const rows = await rowsOf('malloc-hooks', '--monitor', 'kept', '--monitor', 'ummunotify');
