@@ -34,7 +34,9 @@ export const mallocHooks = {
     if (!monitors.includes('ummunotify') || !monitors.includes('none')) return undefined;
     const times = (column: string): string =>
       others
-        .map((monitor) => `${beside(result, monitor, column).toFixed(2)} times that of ${monitor}`)
+        .map((monitor) => ({ monitor, ratio: beside(result, monitor, column) }))
+        .filter(({ ratio }) => Number.isFinite(ratio))
+        .map(({ monitor, ratio }) => `${ratio.toFixed(2)} times that of ${monitor}`)
         .join(', ');
     return (
       `${staleReplies(result)} In the middle of the ways to use memory, the rate of requests under ummunotify is ` +
