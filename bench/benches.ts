@@ -1,15 +1,19 @@
 /** The benchmarks and where they run. */
 import { fileURLToPath } from 'node:url';
 import { defaultOptions } from '../native/vm/options.js';
-import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { loadHelper } from '../src/monitor/helper.js';
 import type { About } from './about/about.js';
 import { coverage } from './about/coverage.js';
 import { hitProof } from './about/hit-proof.js';
 import { hit } from './about/hit.js';
 import { kernel } from './about/kernel.js';
 import { mallocHooks } from './about/malloc-hooks.js';
+import { miss } from './about/miss.js';
 import { offThread } from './about/off-thread.js';
+import { overhead } from './about/overhead.js';
 import { server } from './about/server.js';
+import { storm } from './about/storm.js';
 import { provideLibrary } from './coverage/libraries.js';
 
 /** Takes the command of the program, and gives its exit status. */
@@ -28,6 +32,7 @@ const besideUcx =
 
 /** What is compiled here need not be compiled where the device is. */
 const withUcxAndDevice: Run = (argv) => {
+  loadHelper();
   provideLibrary('ucx');
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 };
@@ -37,6 +42,15 @@ const onTwoNodes: Run = (argv) => {
   provideLibrary('elsewhere');
   provideLibrary('ucx');
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800, nodes: 2 });
+};
+
+/** On the host, and where the device is, for what cannot be had without it. */
+const onBoth: Run = async (argv) => {
+  // Better compiled here than in an emulated machine.
+  loadHelper();
+  const status = await runHere(argv);
+  if (hasDevice() || status !== 0) return status;
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 };
 
 export interface Bench {
@@ -52,5 +66,8 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['off-thread', { run: withDevice, about: offThread }],
   ['malloc-hooks', { run: besideUcx(withUcxAndDevice), about: mallocHooks }],
   ['server', { run: besideUcx(withUcxAndDevice), about: server }],
+  ['miss', { run: besideUcx(onBoth), about: miss }],
+  ['overhead', { run: besideUcx(onBoth), about: overhead }],
+  ['storm', { run: besideUcx(onBoth), about: storm }],
   ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
 ]);
