@@ -8,6 +8,7 @@ import { hitProof } from './about/hit-proof.js';
 import { hit } from './about/hit.js';
 import { kernel } from './about/kernel.js';
 import { offThread } from './about/off-thread.js';
+import { transfer } from './about/transfer.js';
 import { provideLibrary } from './coverage/libraries.js';
 
 /** Takes the command of the program, and gives its exit status. */
@@ -15,14 +16,17 @@ type Run = (argv: readonly string[]) => Promise<number>;
 
 const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
 
-/** Needs UCX to compare with, or strace. */
-const besideUcx =
-  (run: Run): Run =>
+/** Needs packages of the distribution that nothing else does: UCX and strace, or perftest. */
+const beside =
+  (packages: 'ucx' | 'perftest', run: Run): Run =>
   async (argv) => {
     const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
-    const status = await runHere([process.execPath, setUp, 'ucx']);
+    const status = await runHere([process.execPath, setUp, packages]);
     return status === 0 ? run(argv) : status;
   };
+
+/** The large messages of an emulated device take minutes. */
+const forLong: Run = (argv) => runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 
 /** Pages can move between its nodes; and what is compiled here need not be compiled there. */
 const onTwoNodes: Run = (argv) => {
@@ -38,9 +42,10 @@ export interface Bench {
 
 /** By name; NAME.ts beside this file is the program of each. */
 export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
-  ['hit', { run: besideUcx(runHere), about: hit }],
-  ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
+  ['hit', { run: beside('ucx', runHere), about: hit }],
+  ['hit-proof', { run: beside('ucx', runHere), about: hitProof }],
   ['kernel', { run: withDevice, about: kernel }],
   ['off-thread', { run: withDevice, about: offThread }],
-  ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
+  ['transfer', { run: beside('perftest', forLong), about: transfer }],
+  ['coverage', { run: beside('ucx', onTwoNodes), about: coverage }],
 ]);

@@ -1,15 +1,8 @@
 import { lines } from '../chart/lines.js';
+import { sizeText } from '../chart/size.js';
 import { type About, JSON_OPTION } from './about.js';
 
-const KIB_PER = [
-  ['GiB', 1024 * 1024],
-  ['MiB', 1024],
-] as const;
-
-function size(kib: number): string {
-  const [unit, factor] = KIB_PER.find(([, least]) => kib >= least) ?? ['KiB', 1];
-  return `${(kib / factor).toLocaleString('en-US')} ${unit}`;
-}
+const size = (kib: number): string => sizeText(1024 * kib);
 
 const x = { column: 'KiB', scale: 'log', label: size } as const;
 const y = { unit: 'us', scale: 'log' } as const;
