@@ -40,6 +40,7 @@ export const coverage = {
     cell: { words: CELLS },
     pfn: { words: ['same', 'other'] },
     errno: 'information',
+    tries: 'information',
   },
   figures: [({ rows, kernel, where }) => svg(rows.filter(isKnown), `Linux ${kernel}, ${where}`)],
   options: {

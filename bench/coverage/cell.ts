@@ -17,7 +17,8 @@ export interface Case {
   readonly actor: Actor;
 }
 
-export interface Cell extends Case {
+/** What came of trying it once. */
+export interface Attempt extends Case {
   /**
    * What the receiver got: what was sent, or what was in the memory before the change, or neither; or no registration
    * was to be had; or nothing came of it in time; or the process died; or the change went wrong, though the kernel has
@@ -30,6 +31,14 @@ export interface Cell extends Case {
   readonly errno: string;
 }
 
+/** What a trial says: that it begins with the next case, and what came of it. */
+export type FromTrial = 'begin' | Attempt;
+
+export interface Cell extends Attempt {
+  /** How often it was tried: more than once where nothing came of it in time at first. */
+  readonly tries: number;
+}
+
 /** Whether a promise was broken. */
-export const isFailure = (monitor: Monitor, { cell, pfn }: Cell): boolean =>
+export const isFailure = (monitor: Monitor, { cell, pfn }: Attempt): boolean =>
   PROMISING.has(monitor) && (!['fresh', 'refused', 'n/a'].includes(cell) || pfn === 'other');

@@ -12,7 +12,7 @@ export interface Place {
   readonly address: number;
   /** Bytes; whole pages of the memory's kind. */
   readonly length: number;
-  /** The file that is mapped, or the System V segment; -1 for other memory. */
+  /** The file that is mapped; -1 for other memory. */
   readonly file: number;
 }
 
@@ -109,14 +109,16 @@ export const THP: Kind = {
 /** A System V segment. */
 export const SEGMENT: Kind = {
   make() {
-    const file = shmget(MESSAGE_BYTES);
-    return { address: byLibc('shmat', file, 0, 0), length: MESSAGE_BYTES, file };
+    const segment = shmget(MESSAGE_BYTES);
+    try {
+      return { address: byLibc('shmat', segment, 0, 0), length: MESSAGE_BYTES, file: -1 };
+    } finally {
+      // It lives on until nobody has it attached.
+      removeSegment(segment);
+    }
   },
-  end(place) {
-    // Whatever is there by now.
-    unmapAll(place);
-    removeSegment(place.file);
-  },
+  // Whatever is there by now.
+  end: unmapAll,
 };
 
 /** The end of the heap. What malloc has put behind it meanwhile must stay, and then it stays as it is. */

@@ -41,6 +41,21 @@ export function matrix(rows: readonly Row[], colour: boolean): string {
   return [title, '-'.repeat(title.length), ...[...lines.values()].map(line)].join('\n');
 }
 
+/** What came of how many changes, a line for each monitor. */
+export function totals(rows: readonly Row[]): string {
+  const monitors = [...new Set(rows.map(({ monitor }) => monitor))];
+  const texts = [...new Set(rows.map(textOf))].sort();
+  const counts = monitors.map((monitor) =>
+    texts.map((text) => rows.filter((row) => row.monitor === monitor && textOf(row) === text).length),
+  );
+  const width = Math.max(...monitors.map(({ length }) => length));
+  const line = (head: string, cells: readonly (string | number)[]): string =>
+    [head.padEnd(width), ...cells.map((cell, n) => String(cell).padStart(Math.max(texts[n].length, 4)))].join(
+      '   ',
+    );
+  return [line('', texts), ...monitors.map((monitor, n) => line(monitor, counts[n]))].join('\n');
+}
+
 /** Stale bytes stand out without colour, too. */
 export function textOf({ cell, pfn }: Cell): string {
   if (cell === 'stale' || cell === 'wrong') return cell.toUpperCase();

@@ -1,14 +1,17 @@
-import { escape, figure, text } from '../chart/svg.js';
+import { escape, figure, headHeight, text } from '../chart/svg.js';
 import { ACTORS, GROUPS } from './changes.js';
 import type { Cell, Monitor } from './cell.js';
 import type { Row } from './matrix.js';
 
-const [MARGIN, NAMES, WIDTH, HEIGHT, GAP] = [24, 250, 104, 20, 3];
-/** Title, legend and the names of the columns. */
-const TOP = 194;
-/** What the title and the legend take. */
+const [MARGIN, NAMES, WIDTH, HEIGHT, GAP] = [24, 250, 112, 20, 3];
+/** What the legend looks well with. */
 const LEAST_WIDTH = 920;
 const HEADING = 34;
+/** The names of the columns and what came of them. */
+const HEADS = 60;
+/** Of a letter, on average, in the widest of the fonts; which one there is shows where the picture is looked at. */
+const LETTER = 6.6;
+const LINE = 15;
 
 const TITLES: Record<Monitor, readonly [name: string, what: string]> = {
   ummunotify: ['ummunotify', 'this cache'],
@@ -41,8 +44,25 @@ const INITIALS = ['s', 't', 'w', 'c', 'o'];
  */
 export function svg(rows: readonly Row[], where: string): string {
   const monitors = [...new Set(rows.map(({ monitor }) => monitor))];
+  const width = Math.max(LEAST_WIDTH, 2 * MARGIN + NAMES + monitors.length * WIDTH);
   const parts: string[] = [];
-  let y = TOP;
+  const what = "What a receiver got over RDMA after the memory's mapping was changed, by who watched it.";
+  const subtitle = [what, where].flatMap((content) => linesOf(content, width - 2 * MARGIN));
+  let y = headHeight(subtitle) + 24;
+  const key = legend(rows, y, width);
+  parts.push(...key.parts);
+  y = key.end + 2;
+  const put = (content: string): void => {
+    for (const line of linesOf(content, width - 2 * MARGIN)) {
+      parts.push(text(MARGIN, y, line, 'class="quiet"'));
+      y += LINE;
+    }
+  };
+  const actors = ACTORS.map((actor, n) => `${INITIALS[n]} ${actor}`).join(', ');
+  put(`A box is divided where it matters who made the change: ${actors}.`);
+  put('raw: by a system call past libc. tried: pages that are registered may stay where they are.');
+  y += HEADS;
+  parts.push(...monitors.map((monitor, n) => head(MARGIN + NAMES + n * WIDTH, y, monitor, rows)));
   for (const [group, changes] of Object.entries(GROUPS)) {
     const names = changes
       .map(({ name }) => name)
@@ -59,25 +79,12 @@ export function svg(rows: readonly Row[], where: string): string {
       y += HEIGHT;
     }
   }
-  const width = Math.max(LEAST_WIDTH, 2 * MARGIN + NAMES + monitors.length * WIDTH);
-  return figure({
-    width,
-    height: y + MARGIN,
-    title: 'Who sends stale bytes?',
-    subtitle: [
-      `What a receiver got over RDMA after the memory's mapping was changed, by who watched it. ${where}`,
-    ],
-    margin: MARGIN,
-    parts: [
-      legend(rows),
-      ...monitors.map((monitor, n) => head(MARGIN + NAMES + n * WIDTH, monitor, rows)),
-      ...parts,
-    ],
-  });
+  const title = 'Who sends stale bytes?';
+  return figure({ width, height: y + MARGIN, title, subtitle, margin: MARGIN, parts });
 }
 
-/** The name of a column and what came of it. */
-function head(x: number, monitor: Monitor, rows: readonly Row[]): string {
+/** The name of a column and what came of it, down to `y`. */
+function head(x: number, y: number, monitor: Monitor, rows: readonly Row[]): string {
   const [name, what] = TITLES[monitor];
   const cells = rows.filter((row) => row.monitor === monitor);
   const stale = cells.filter(({ cell }) => cell === 'stale').length;
@@ -85,32 +92,40 @@ function head(x: number, monitor: Monitor, rows: readonly Row[]): string {
   const verdict = stale === 0 ? 'never stale' : `${stale} of ${cells.length} stale`;
   const look = stale === 0 ? 'good' : 'bad';
   return [
-    `<text ${middle} y="${TOP - 28}" class="head">${escape(name)}</text>`,
-    `<text ${middle} y="${TOP - 14}" class="quiet">${escape(what)}</text>`,
-    `<text ${middle} y="${TOP + 2}" font-size="11" font-weight="600" class="${look}">${verdict}</text>`,
+    `<text ${middle} y="${y - 28}" class="head">${escape(name)}</text>`,
+    `<text ${middle} y="${y - 14}" class="quiet">${escape(what)}</text>`,
+    `<text ${middle} y="${y + 2}" font-size="11" font-weight="600" class="${look}">${verdict}</text>`,
   ].join('\n');
 }
 
-/** Only of what there is, in as many lines as it takes, and of the small boxes. */
-function legend(rows: readonly Row[]): string {
+/** What the boxes mean that there are, in as many lines as it takes. */
+function legend(rows: readonly Row[], top: number, width: number): { parts: string[]; end: number } {
   const parts: string[] = [];
-  let [x, y] = [MARGIN, 78];
+  let [x, y] = [MARGIN, top];
   for (const [cell, [fill, , meaning]] of Object.entries(LOOKS)) {
     if (!rows.some((row) => row.cell === cell)) continue;
     const words = `${cell}: ${meaning}`;
-    const room = 40 + 5.9 * words.length;
-    if (x + room > LEAST_WIDTH) [x, y] = [MARGIN, y + 18];
+    const room = 32 + LETTER * words.length;
+    if (x + room > width) [x, y] = [MARGIN, y + 18];
     parts.push(`<rect x="${x}" y="${y - 10}" width="12" height="12" rx="2" fill="${fill}"/>`);
     parts.push(text(x + 17, y, words, 'class="quiet"'));
     x += room;
   }
-  const actors = ACTORS.map((actor, n) => `${INITIALS[n]} ${actor}`).join(', ');
-  const notes = [
-    `A box is divided where it matters who made the change: ${actors}.`,
-    'raw: by a system call past libc. tried: pages that are registered may stay where they are.',
-  ];
-  notes.forEach((note, n) => parts.push(text(MARGIN, y + 20 + 15 * n, note, 'class="quiet"')));
-  return parts.join('\n');
+  return { parts, end: y + 18 };
+}
+
+/** As many words to a line as there is room for; px. */
+function linesOf(content: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of content.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && LETTER * longer.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
 }
 
 function box(x: number, y: number, cells: readonly Row[]): string {

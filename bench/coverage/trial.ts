@@ -1,5 +1,6 @@
 /**
- * A process that tries changes under one monitor, one after the other. It sends its parent 'ready', and the cell of each.
+ * A process that tries changes under one monitor, one after the other. It sends its parent 'begin' before each, and then
+ * what came of it.
  * Arguments: the monitor, and the cases in JSON.
  */
 import { RegcacheError } from 'rdma-regcache';
@@ -7,7 +8,7 @@ import { PagemapWitness } from '../../src/memory/pagemap.js';
 import { pageCeil, pageFloor } from '../../src/memory/pages.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
 import { HERE } from './calls.js';
-import type { Case, Cell, Monitor } from './cell.js';
+import type { Attempt, Case, FromTrial, Monitor } from './cell.js';
 import { type Actor, type Change, CHANGES } from './changes.js';
 import { Connection } from './connection.js';
 import { IN_CHILD, ON_THREAD } from './elsewhere.js';
@@ -17,19 +18,23 @@ import { openSource, type Registered, type Source } from './source.js';
 import { ChangingWorker } from './worker.js';
 
 const [monitor, cases] = process.argv.slice(2) as [Monitor, string];
+/** How often to make memory anew for a change. */
+const PLACES = 5;
+
 const connection = new Connection(MESSAGE_BYTES);
 const witness = process.getuid?.() === 0 ? new PagemapWitness() : undefined;
 const outside = new OutsideProcess();
 const worker = new ChangingWorker();
 await worker.ready();
-process.send!('ready');
+const tell = (message: FromTrial): void => {
+  process.send!(message);
+};
 
 for (const one of JSON.parse(cases) as Case[]) {
-  const outcome = await tryOut(one).catch((error: unknown) => {
-    if (!(error instanceof RegcacheError)) throw error;
-    return { cell: 'refused', pfn: '-', errno: error.code } as const;
-  });
-  process.send!({ ...one, ...outcome } satisfies Cell);
+  tell('begin');
+  let outcome = await tryOrRefuse(one);
+  for (let places = 1; isLost(outcome) && places < PLACES; places++) outcome = await tryOrRefuse(one);
+  tell({ ...one, ...outcome });
 }
 await worker.end();
 outside.end();
@@ -37,7 +42,21 @@ connection.close();
 witness?.close();
 process.disconnect();
 
-type Outcome = Omit<Cell, keyof Case>;
+type Outcome = Omit<Attempt, keyof Case>;
+
+async function tryOrRefuse(one: Case): Promise<Outcome> {
+  try {
+    return await tryOut(one);
+  } catch (error) {
+    if (!(error instanceof RegcacheError)) throw error;
+    return { cell: 'refused', pfn: '-', errno: error.code };
+  }
+}
+
+/** Whether memory of another thread came to lie where the range was for a moment unmapped: that tells nothing. */
+function isLost({ cell, errno }: Outcome): boolean {
+  return errno === 'EEXIST' || (cell === 'broken' && errno === 'EBUSY');
+}
 
 async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   const change = CHANGES.find((one) => one.name === name)!;
@@ -45,6 +64,7 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   if ('cell' in source) return source;
   const place = attempted(change, () => change.kind.make());
   if ('cell' in place) return place;
+  let lost = false;
   try {
     const old = fill(place, 'old');
     let frames: BigUint64Array | undefined;
@@ -58,7 +78,10 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
       make(change, actor, place);
       return {};
     });
-    if ('cell' in failure) return failure;
+    if ('cell' in failure) {
+      lost = isLost(failure);
+      return failure;
+    }
     const now = fill(place, 'new');
     using registration = source.acquire(place.address, MESSAGE_BYTES);
     // What was made just now pins what it found.
@@ -68,7 +91,8 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
     return { cell: verdict(arrived, old, now), pfn, errno: '' };
   } finally {
     change.after?.();
-    change.kind.end(place);
+    // What is there now is not ours to unmap.
+    if (!lost) change.kind.end(place);
   }
 }
 
@@ -94,7 +118,7 @@ function make(change: Change, actor: Actor, place: Place): void {
 }
 
 /** Some changes leave some of the pages as they are: one that is old is enough. */
-function verdict(arrived: Buffer, old: Buffer, now: Buffer): Cell['cell'] {
+function verdict(arrived: Buffer, old: Buffer, now: Buffer): Attempt['cell'] {
   if (arrived.equals(now)) return 'fresh';
   const page = (bytes: Buffer, n: number): Buffer => bytes.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE);
   const pages = Array.from({ length: MESSAGE_BYTES / PAGE_SIZE }, (_, n) => n);
@@ -135,7 +159,7 @@ function framesOf({ address }: Place): BigUint64Array | undefined {
   return witness?.frames(pageFloor(address), pageCeil(address + MESSAGE_BYTES));
 }
 
-function compare(pinned: BigUint64Array | undefined, mapped: BigUint64Array | undefined): Cell['pfn'] {
+function compare(pinned: BigUint64Array | undefined, mapped: BigUint64Array | undefined): Attempt['pfn'] {
   if (pinned === undefined || mapped === undefined) return '-';
   return pinned.every((frame, n) => frame === mapped[n]) ? 'same' : 'other';
 }

@@ -1,30 +1,54 @@
 import { fork } from 'node:child_process';
-import type { Case, Cell, Monitor } from './cell.js';
+import type { Attempt, Case, Cell, FromTrial, Monitor } from './cell.js';
+import { threadsOf } from './threads.js';
 import { UCX_SETTINGS } from './ucx.js';
 
-/** No cell takes this long on an emulated processor; ms. */
-const LIMIT = 30_000;
-/** Nor does a process until its first cell, on one that others keep busy; ms. */
-const START_LIMIT = 120_000;
+/** The process that tries changes. */
+export interface Trial {
+  readonly program: URL;
+  /** Of a cell, from its beginning on; ms. */
+  readonly limit: number;
+  /** For the process to start, and to end: no cell is to blame for that; ms. */
+  readonly startLimit: number;
+  /** Told what a process that is late is doing. */
+  readonly late: (what: string) => void;
+}
+
+const TRIAL: Trial = {
+  program: new URL('./trial.js', import.meta.url),
+  // More than twice what a cell may wait for the kernel (kernel-moves.ts).
+  limit: 60_000,
+  startLimit: 300_000,
+  late: (what) => process.stderr.write(`${what}\n`),
+};
+/** On a busy machine a cell can be late once. */
+const TRIES = 2;
 
 /**
  * Try all cases under a monitor, in a process of its own: what hangs or dies takes no other cell along, and hooks stay
- * where they were put up.
+ * where they were put up. What comes to nothing in time is tried again, and hangs when it does so every time.
  * @param tell called with each cell as it comes
+ * @throws when a process does not even start
  */
 export async function tryCases(
   monitor: Monitor,
   cases: readonly Case[],
   tell: (cell: Cell) => void,
+  trial = TRIAL,
 ): Promise<Cell[]> {
   const cells: Cell[] = [];
-  const add = (cell: Cell): void => {
+  let tries = 1;
+  const add = (attempt: Attempt): void => {
+    const cell: Cell = { ...attempt, tries };
+    tries = 1;
     cells.push(cell);
     tell(cell);
   };
   while (cells.length < cases.length) {
-    const end = await tryUntilItEnds(monitor, cases.slice(cells.length), add);
-    if (end !== undefined && cells.length < cases.length) add({ ...cases[cells.length], pfn: '-', ...end });
+    const end = await tryUntilItEnds(monitor, cases.slice(cells.length), add, trial);
+    if (end === undefined || cells.length === cases.length) continue;
+    if (end.cell === 'hang' && tries < TRIES) tries++;
+    else add({ ...cases[cells.length], pfn: '-', ...end });
   }
   return cells;
 }
@@ -33,30 +57,46 @@ export async function tryCases(
 function tryUntilItEnds(
   monitor: Monitor,
   cases: readonly Case[],
-  add: (cell: Cell) => void,
-): Promise<Pick<Cell, 'cell' | 'errno'> | undefined> {
-  return new Promise((resolve) => {
+  add: (attempt: Attempt) => void,
+  { program, limit, startLimit, late: tellLate }: Trial,
+): Promise<Pick<Attempt, 'cell' | 'errno'> | undefined> {
+  return new Promise((resolve, reject) => {
     // The bytes that a trial prints are none of the result's.
-    const child = fork(new URL('./trial.js', import.meta.url), [monitor, JSON.stringify(cases)], {
+    const child = fork(program, [monitor, JSON.stringify(cases)], {
       stdio: ['ignore', 2, 2, 'ipc'],
       env: monitor === 'ucx' ? { ...process.env, ...UCX_SETTINGS } : process.env,
     });
-    let hangs = false;
-    const end = (): void => {
-      hangs = true;
-      child.kill('SIGKILL');
-    };
-    let timer = setTimeout(end, START_LIMIT);
-    // It says first that it is there.
-    child.on('message', (message: Cell | 'ready') => {
-      if (message !== 'ready') add(message);
+    let left = cases.length;
+    let late: 'cell' | 'start' | undefined;
+    const waitFor = (what: 'cell' | 'start', milliseconds: number): NodeJS.Timeout =>
+      setTimeout(() => {
+        late = what;
+        tellLate(`${monitor}: nothing for ${milliseconds / 1000} s; threads: ${threadsOf(child.pid!)}`);
+        child.kill('SIGKILL');
+      }, milliseconds);
+    let timer = waitFor('start', startLimit);
+    child.on('message', (message: FromTrial) => {
+      if (late !== undefined) return;
       clearTimeout(timer);
-      timer = setTimeout(end, LIMIT);
+      if (message === 'begin') {
+        timer = waitFor('cell', limit);
+      } else {
+        left--;
+        add(message);
+        timer = waitFor('start', startLimit);
+      }
     });
     child.on('close', (status, signal) => {
       clearTimeout(timer);
-      if (hangs) resolve({ cell: 'hang', errno: 'ETIMEDOUT' });
-      else resolve(status === 0 ? undefined : { cell: 'crash', errno: signal ?? `exit status ${status}` });
+      if (late === 'start' && left > 0)
+        reject(new Error(`${monitor}: a process began with no change in time`));
+      else if (late === 'cell') resolve({ cell: 'hang', errno: 'ETIMEDOUT' });
+      else
+        resolve(
+          status === 0 || left === 0
+            ? undefined
+            : { cell: 'crash', errno: signal ?? `exit status ${status}` },
+        );
     });
   });
 }

@@ -68,14 +68,22 @@ export class PageTable<T extends object> {
   seek(page: number, end: number): number {
     while (page < end) {
       let bits = ROOT_BITS;
-      let cell = this.#cells[(page / 2 ** ROOT_BITS) | 0];
+      let at = (page / 2 ** ROOT_BITS) | 0;
+      let cell = this.#cells[at];
       while (typeof cell === 'number') {
         bits -= NODE_BITS;
-        cell = this.#cells[((page >> bits) & (NODE - 1)) + cell];
+        at = ((page >> bits) & (NODE - 1)) + cell;
+        cell = this.#cells[at];
       }
       if (cell !== undefined) return page;
       const span = 1 << bits;
       page += span - (page & (span - 1));
+      if (bits !== 0) continue;
+      // On in the same node, for which there is no need to come down to it again.
+      while (page < end && (page & (NODE - 1)) !== 0) {
+        if (this.#cells[++at] !== undefined) return page;
+        page++;
+      }
     }
     return end;
   }
@@ -110,15 +118,32 @@ export class PageTable<T extends object> {
     } else if (cell !== whom) {
       const node = typeof cell === 'number' ? cell : this.#divide(at, cell);
       const below = bits - NODE_BITS;
-      for (let page = first; page < end;) {
-        const index = page >> below;
-        const start = index << below;
-        const until = Math.min(end, start + (1 << below));
-        this.#fill(node + index, below, page - start, until - start, whom);
-        page = until;
-      }
+      if (below === 0) this.#fillPages(node, first, end, whom);
+      else this.#fillBlocks(node, below, first, end, whom);
       if (this.#isAll(node, whom)) this.#set(at, bits, whom);
     }
+  }
+
+  /** A part of a node whose cells stand for 2^bits pages each. */
+  #fillBlocks(node: number, bits: number, first: number, end: number, whom: T | undefined): void {
+    for (let page = first; page < end;) {
+      const index = page >> bits;
+      const start = index << bits;
+      const until = Math.min(end, start + (1 << bits));
+      this.#fill(node + index, bits, page - start, until - start, whom);
+      page = until;
+    }
+  }
+
+  /** A part of a node of the lowest kind: most of the work for a registration of many small pages. */
+  #fillPages(node: number, first: number, end: number, whom: T | undefined): void {
+    const cells = this.#cells;
+    let were = 0;
+    for (let at = node + first; at < node + end; at++) {
+      if (cells[at] !== undefined) were++;
+      cells[at] = whom;
+    }
+    this.#used[node >> NODE_BITS] += (whom === undefined ? 0 : end - first) - were;
   }
 
   #isAll(node: number, whom: T | undefined): boolean {
@@ -145,7 +170,8 @@ export class PageTable<T extends object> {
       this.#end += NODE;
       if (this.#end > this.#cells.length) this.#grow();
     }
-    this.#cells.fill(was, node, node + NODE);
+    // A new or free one holds nothing already.
+    if (was !== undefined) this.#cells.fill(was, node, node + NODE);
     this.#used[node >> NODE_BITS] = was === undefined ? 0 : NODE;
     this.#cells[at] = node;
     if (was === undefined) this.#used[at >> NODE_BITS]++;
@@ -154,12 +180,14 @@ export class PageTable<T extends object> {
 
   /** Free a node whose cells stand for 2^bits pages each, and those below it. */
   #release(node: number, bits: number): void {
-    for (let at = node; bits > 0 && at < node + NODE; at++) {
-      const cell = this.#cells[at];
-      if (typeof cell === 'number') this.#release(cell, bits - NODE_BITS);
+    if (this.#used[node >> NODE_BITS] !== 0) {
+      for (let at = node; bits > 0 && at < node + NODE; at++) {
+        const cell = this.#cells[at];
+        if (typeof cell === 'number') this.#release(cell, bits - NODE_BITS);
+      }
+      // What a free node holds would not be collected.
+      this.#cells.fill(undefined, node, node + NODE);
     }
-    // What a free node holds would not be collected.
-    this.#cells.fill(undefined, node, node + NODE);
     this.#free.push(node);
     this.#moved = true;
   }

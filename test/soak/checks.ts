@@ -68,7 +68,7 @@ export async function agrees(before: Held, ask: Ask): Promise<Check[]> {
     const told = await ask();
     const now = held();
     const checks = compare(before, now, told);
-    // A change made by the collector meanwhile is no contradiction.
+    // A change made by the collector meanwhile is no contradiction, nor is one by the kernel.
     if (waited === PATIENCE || checks.every(({ ok }) => ok)) return checks;
     await sleep(1000);
   }

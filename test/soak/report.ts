@@ -80,7 +80,7 @@ export function render(report: Report): string {
     '',
     ...table([['caches of a thread', ...columns], ...rows]),
     '',
-    `${report.raced} acquires of memory that was being changed; refused: ${refusals.join(', ') || 'none'}`,
+    `${report.raced} acquires of memory that was being changed; refused of all: ${refusals.join(', ') || 'none'}`,
     `${report.changes} changes by other threads:`,
     ...table(Object.entries(changed).map(([name, count]) => [`  ${name}`, String(count)])),
     '',

@@ -12,8 +12,10 @@ import { BEATS, type Orders, STALE, STOP, type Transferred, TRANSFERS } from './
 import { Places } from './places.js';
 import { Random } from './random.js';
 
-/** What acquiring memory may fail with while another thread unmaps it. */
-const WHILE_CHANGING = ['ERR_NOT_MAPPED', 'ERR_READ_ONLY_MEMORY', 'ERR_MAPPING_UNSTABLE'];
+/** What acquiring memory may always fail with: the kernel moves pages about by itself, however often (khugepaged). */
+const ALWAYS = ['ERR_MAPPING_UNSTABLE'];
+/** What it may fail with while another thread unmaps the memory. */
+const WHILE_CHANGING = [...ALWAYS, 'ERR_NOT_MAPPED', 'ERR_READ_ONLY_MEMORY'];
 
 const SMALL_MESSAGE = 2 * PAGE_SIZE;
 const BUFFERS = 8;
@@ -106,10 +108,14 @@ export class Transferring {
       using registration = await this.#acquire(0, range, Access.LOCAL_WRITE);
       if (this.#random.chance(0.5)) await this.ends.sendAside({ ...range, key: registration.lkey });
     } catch (error) {
-      const { code } = error as RegcacheError;
-      if (!(error instanceof RegcacheError) || !WHILE_CHANGING.includes(code)) throw error;
-      this.#seen.refused[code] = (this.#seen.refused[code] ?? 0) + 1;
+      this.#refused(error, WHILE_CHANGING);
     }
+  }
+
+  /** Count what an acquire was refused with. @throws any other error */
+  #refused(error: unknown, expected: readonly string[]): void {
+    if (!(error instanceof RegcacheError) || !expected.includes(error.code)) throw error;
+    this.#seen.refused[error.code] = (this.#seen.refused[error.code] ?? 0) + 1;
   }
 
   async #transfer(): Promise<void> {
@@ -166,6 +172,8 @@ export class Transferring {
         await this.ends.write({ ...source, key: sending.lkey }, { ...target, key: receiving.rkey });
       else await this.ends.read({ ...source, key: sending.rkey }, { ...target, key: receiving.lkey });
       this.#compare(target, `${way} from ${from.name} to ${to.name}`);
+    } catch (error) {
+      this.#refused(error, ALWAYS);
     } finally {
       for (const registration of held) registration.release();
     }

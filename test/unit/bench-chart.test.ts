@@ -76,7 +76,7 @@ describe('a chart', () => {
 
   it('is XML for the matrix, too', () => {
     const cell = { change: 'munmap + mmap', actor: 'child process', cell: 'stale', pfn: 'other' } as const;
-    const drawn = elements(svg([{ ...cell, errno: 'a<b', monitor: 'kept' }], 'here'));
+    const drawn = elements(svg([{ ...cell, errno: 'a<b', tries: 1, monitor: 'kept' }], 'here'));
     assert.ok(drawn.some(({ text }) => text === 'child process, stale, a&lt;b'));
   });
 
