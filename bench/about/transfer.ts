@@ -92,5 +92,6 @@ export const transfer = {
       series: SUBJECTS.filter((subject) => subject !== 'perftest').map(ratioOf),
     }),
   ],
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, bytes: { type: 'string', multiple: true } },
+  usage: '--bytes SIZE, as often as you like',
 } satisfies About;
