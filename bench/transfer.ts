@@ -14,8 +14,10 @@ import { perftest } from './transfer/perftest.js';
 import { Stream } from './transfer/stream.js';
 import { Acquired, Bounce, type Subject } from './transfer/subjects.js';
 
-/** Milliseconds until the compilers have settled, and of a measurement: perftest has whole seconds. */
-const [WARM_UP, MEASURED] = [200, 400];
+/** Milliseconds until the compilers have settled, the first time and later. */
+const [SETTLING, WARM_UP] = [1500, 200];
+/** Of a measurement; perftest takes whole seconds. */
+const MEASURED = 400;
 /** Of one message at a time, of which there are no more than these. */
 const ROUNDS_ALONE = 3;
 
@@ -70,7 +72,9 @@ async function measure(size: Size, operation: Operation, messages: Messages, rke
     );
     for (const name of SUBJECTS) {
       const rate = (one: typeof flow): Promise<number> | number =>
-        name === 'perftest' ? perftest(connection, one, one, false) : nodeRate(name, one, messages, rkey);
+        name === 'perftest'
+          ? perftest(connection, one, one, false)
+          : nodeRate(name, one, messages, rkey, round === 1 ? SETTLING : WARM_UP);
       const { full, alone } = samples[name];
       full.push(await rate(flow));
       // Where the window has room for one it is always alone.
@@ -82,12 +86,16 @@ async function measure(size: Size, operation: Operation, messages: Messages, rke
   return rowOf(size, operation, samples);
 }
 
-/** Messages a second. */
+/**
+ * @param warmUp milliseconds
+ * @returns messages a second
+ */
 function nodeRate(
   name: Exclude<Name, 'perftest'>,
   flow: Flow & Size,
   messages: Messages,
   rkey: number,
+  warmUp: number,
 ): number {
   const { operation, window, list, seconds } = flow;
   const subject = subjectOf(name, messages, flow);
@@ -95,7 +103,7 @@ function nodeRate(
   const stream = new Stream(connection, messages, rkey, subject, flow);
   let spent = 0;
   do spent += stream.run(window);
-  while (seconds > 0 && spent < WARM_UP);
+  while (seconds > 0 && spent < warmUp);
   const pace = stream.done / spent;
   const count = seconds > 0 ? list * Math.ceil((pace * MEASURED) / list) : flow.messages;
   const rate = (1000 * count) / stream.run(count);

@@ -22,12 +22,10 @@ export class Messages {
     this.peerAddress = addressOf(this.peer);
   }
 
-  /** New content, different in each message, where it comes from, and none where it goes to. */
+  /** New content where it comes from, different in each message; where it goes to nothing is the same by chance. */
   renew(operation: Operation): void {
     this.buffers.forEach((buffer, n) => {
-      const [source, target] = operation === 'write' ? [buffer, this.#peerOf(n)] : [this.#peerOf(n), buffer];
-      source.fill(randomBytes(PATTERN));
-      target.fill(0);
+      (operation === 'write' ? buffer : this.#peerOf(n)).fill(randomBytes(PATTERN));
     });
   }
 
