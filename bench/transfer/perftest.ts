@@ -8,6 +8,8 @@ import type { Connection } from './connection.js';
 
 /** It calibrates the processor's clock, in vain now and then on a busy machine, and finds no rate. */
 const ATTEMPTS = 4;
+/** Messages: it takes no less. */
+const LEAST = 5;
 const PORT = 18515;
 /** TCP_LISTEN (include/net/tcp_states.h), as /proc/net/tcp shows it. */
 const LISTENING = '0A';
@@ -61,7 +63,7 @@ function argumentsFor(
     ...['-s', bytes, '-t', window, '-Q', list],
     ...(lists ? ['-l', list] : []),
     ...(operation === 'read' ? ['-o', reads] : []),
-    ...(seconds > 0 ? ['-D', seconds, '-f', 0] : ['-n', messages]),
+    ...(seconds > 0 ? ['-D', seconds, '-f', 0] : ['-n', Math.max(LEAST, messages)]),
   ].map(String);
 }
 
