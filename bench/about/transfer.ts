@@ -15,7 +15,7 @@ export const latencyOf = (subject: Subject): string => `${subject} us`;
 
 export const ratioOf = (subject: Subject): string => `${subject}/perftest`;
 
-const x = { column: 'bytes', scale: 'log', label: sizeText } as const;
+const x = { column: 'bytes', scale: 'log', label: (bytes: number) => sizeText(bytes / 1024) } as const;
 const operations = ['write', 'read'] as const;
 
 export const transfer = {

@@ -1,11 +1,11 @@
-const UNITS = [
-  ['GiB', 2 ** 30],
-  ['MiB', 2 ** 20],
-  ['KiB', 2 ** 10],
+const KIB_PER = [
+  ['GiB', 1024 * 1024],
+  ['MiB', 1024],
+  ['KiB', 1],
 ] as const;
 
-/** Bytes for people: '64 MiB'. */
-export function sizeText(bytes: number): string {
-  const [unit, factor] = UNITS.find(([, least]) => bytes >= least) ?? ['B', 1];
-  return `${(bytes / factor).toLocaleString('en-US')} ${unit}`;
+/** KiB for people, in the largest unit that leaves a whole number before the point. */
+export function sizeText(kib: number): string {
+  const [unit, factor] = KIB_PER.find(([, least]) => kib >= least) ?? ['B', 1 / 1024];
+  return `${(kib / factor).toLocaleString('en-US')} ${unit}`;
 }
