@@ -14,6 +14,7 @@ import { offThread } from './about/off-thread.js';
 import { overhead } from './about/overhead.js';
 import { server } from './about/server.js';
 import { storm } from './about/storm.js';
+import { transfer } from './about/transfer.js';
 import { provideLibrary } from './coverage/libraries.js';
 
 /** Takes the command of the program, and gives its exit status. */
@@ -21,12 +22,12 @@ type Run = (argv: readonly string[]) => Promise<number>;
 
 const withDevice: Run = (argv) => runWhereTheDeviceIs(argv, defaultOptions());
 
-/** Needs UCX to compare with, or strace. */
-const besideUcx =
-  (run: Run): Run =>
+/** Needs packages of the distribution that nothing else does: UCX and strace, or perftest. */
+const beside =
+  (packages: 'ucx' | 'perftest', run: Run): Run =>
   async (argv) => {
     const setUp = fileURLToPath(new URL('../../native/setup/setup.mjs', import.meta.url));
-    const status = await runHere([process.execPath, setUp, 'ucx']);
+    const status = await runHere([process.execPath, setUp, packages]);
     return status === 0 ? run(argv) : status;
   };
 
@@ -36,6 +37,9 @@ const withUcxAndDevice: Run = (argv) => {
   provideLibrary('ucx');
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 };
+
+/** The large messages of an emulated device take minutes. */
+const forLong: Run = (argv) => runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
 
 /** Pages can move between its nodes; and what is compiled here need not be compiled there. */
 const onTwoNodes: Run = (argv) => {
@@ -60,14 +64,15 @@ export interface Bench {
 
 /** By name; NAME.ts beside this file is the program of each. */
 export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
-  ['hit', { run: besideUcx(runHere), about: hit }],
-  ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
+  ['hit', { run: beside('ucx', runHere), about: hit }],
+  ['hit-proof', { run: beside('ucx', runHere), about: hitProof }],
   ['kernel', { run: withDevice, about: kernel }],
   ['off-thread', { run: withDevice, about: offThread }],
-  ['malloc-hooks', { run: besideUcx(withUcxAndDevice), about: mallocHooks }],
-  ['server', { run: besideUcx(withUcxAndDevice), about: server }],
-  ['miss', { run: besideUcx(onBoth), about: miss }],
-  ['overhead', { run: besideUcx(onBoth), about: overhead }],
-  ['storm', { run: besideUcx(onBoth), about: storm }],
-  ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
+  ['malloc-hooks', { run: beside('ucx', withUcxAndDevice), about: mallocHooks }],
+  ['server', { run: beside('ucx', withUcxAndDevice), about: server }],
+  ['miss', { run: beside('ucx', onBoth), about: miss }],
+  ['overhead', { run: beside('ucx', onBoth), about: overhead }],
+  ['storm', { run: beside('ucx', onBoth), about: storm }],
+  ['transfer', { run: beside('perftest', forLong), about: transfer }],
+  ['coverage', { run: beside('ucx', onTwoNodes), about: coverage }],
 ]);

@@ -12,6 +12,7 @@ const CHOSEN: Readonly<Record<string, readonly Row[]>> = {
   miss: [{ what: 'register + insert' }, { what: 'evict + deregister' }],
   overhead: [{ registrations: 1_000 }, { registrations: 1_000_000 }],
   storm: [{ remapped: 'at once' }, { remapped: 'in between' }],
+  transfer: [{ what: 'write' }, { what: 'read' }],
 };
 
 /** Rows with a value in each column that the benchmark describes. */
