@@ -1,13 +1,17 @@
 /** The benchmarks and where they run. */
 import { fileURLToPath } from 'node:url';
 import { defaultOptions } from '../native/vm/options.js';
-import { runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
+import { loadHelper } from '../src/monitor/helper.js';
 import type { About } from './about/about.js';
 import { coverage } from './about/coverage.js';
 import { hitProof } from './about/hit-proof.js';
 import { hit } from './about/hit.js';
 import { kernel } from './about/kernel.js';
+import { miss } from './about/miss.js';
 import { offThread } from './about/off-thread.js';
+import { overhead } from './about/overhead.js';
+import { storm } from './about/storm.js';
 import { provideLibrary } from './coverage/libraries.js';
 
 /** Takes the command of the program, and gives its exit status. */
@@ -31,6 +35,15 @@ const onTwoNodes: Run = (argv) => {
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800, nodes: 2 });
 };
 
+/** On the host, and where the device is, for what cannot be had without it. */
+const onBoth: Run = async (argv) => {
+  // Better compiled here than in an emulated machine.
+  loadHelper();
+  const status = await runHere(argv);
+  if (hasDevice() || status !== 0) return status;
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
+};
+
 export interface Bench {
   readonly run: Run;
   readonly about: About;
@@ -42,5 +55,8 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
   ['kernel', { run: withDevice, about: kernel }],
   ['off-thread', { run: withDevice, about: offThread }],
+  ['miss', { run: besideUcx(onBoth), about: miss }],
+  ['overhead', { run: besideUcx(onBoth), about: overhead }],
+  ['storm', { run: besideUcx(onBoth), about: storm }],
   ['coverage', { run: besideUcx(onTwoNodes), about: coverage }],
 ]);

@@ -5,11 +5,11 @@
 // node --expose-gc cache.js address|buffer|call of C|map|lru-cache RANGES BYTES OPERATIONS
 //
 // The last three have what a cache would be without the mapped counter or without a page table, and hits only.
-import { createInterface } from 'node:readline';
 import koffi from 'koffi';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../../src/system/libc.js';
 import { map } from '../../src/system/mapping.js';
+import { answer } from '../answer.js';
 import { nullMonitor, nullRegistrar } from './null.js';
 import { lruTable, mapTable, type PlainCache, plainCache, type Table } from './plain-cache.js';
 
@@ -152,6 +152,4 @@ const commands: Record<string, () => number> = {
   bytes: () => bytesEach,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(`${commands[line]().toFixed(3)}\n`);
-}
+await answer(commands);
