@@ -8,9 +8,11 @@ import { coverage } from './about/coverage.js';
 import { hitProof } from './about/hit-proof.js';
 import { hit } from './about/hit.js';
 import { kernel } from './about/kernel.js';
+import { mallocHooks } from './about/malloc-hooks.js';
 import { miss } from './about/miss.js';
 import { offThread } from './about/off-thread.js';
 import { overhead } from './about/overhead.js';
+import { server } from './about/server.js';
 import { storm } from './about/storm.js';
 import { provideLibrary } from './coverage/libraries.js';
 
@@ -27,6 +29,13 @@ const besideUcx =
     const status = await runHere([process.execPath, setUp, 'ucx']);
     return status === 0 ? run(argv) : status;
   };
+
+/** What is compiled here need not be compiled where the device is. */
+const withUcxAndDevice: Run = (argv) => {
+  loadHelper();
+  provideLibrary('ucx');
+  return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });
+};
 
 /** Pages can move between its nodes; and what is compiled here need not be compiled there. */
 const onTwoNodes: Run = (argv) => {
@@ -55,6 +64,8 @@ export const BENCHES: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ['hit-proof', { run: besideUcx(runHere), about: hitProof }],
   ['kernel', { run: withDevice, about: kernel }],
   ['off-thread', { run: withDevice, about: offThread }],
+  ['malloc-hooks', { run: besideUcx(withUcxAndDevice), about: mallocHooks }],
+  ['server', { run: besideUcx(withUcxAndDevice), about: server }],
   ['miss', { run: besideUcx(onBoth), about: miss }],
   ['overhead', { run: besideUcx(onBoth), about: overhead }],
   ['storm', { run: besideUcx(onBoth), about: storm }],
