@@ -64,7 +64,8 @@ export class Link {
       });
     } catch (error) {
       for (const each of made.reverse()) each.close();
-      void this.domain.release();
+      // What cannot be closed goes with the process; the error that matters is the first.
+      this.domain.release().catch(() => undefined);
       throw error;
     }
   }
