@@ -25,7 +25,7 @@ export class AtomicResults {
   take(): number {
     if (this.#memory === undefined) {
       const memory = allocatePageAligned(this.#count * BYTES);
-      this.#registration = this.#cache.acquire(memory);
+      this.#registration = this.#cache.acquireUncached(memory);
       this.#memory = memory;
       this.#address = addressOf(memory);
       for (let slot = this.#count; slot-- > 0;) this.#free.push(slot);

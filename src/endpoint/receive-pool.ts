@@ -42,7 +42,8 @@ export class ReceivePool {
     this.#size = size;
     this.#memory = allocatePageAligned(buffers * size);
     this.#address = addressOf(this.#memory);
-    this.#registration = cache.acquire(this.#memory);
+    // Nobody else has the memory: kept, it would stay pinned for nothing.
+    this.#registration = cache.acquireUncached(this.#memory);
     this.#buffers = buffers;
   }
 

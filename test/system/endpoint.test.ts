@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Access } from '../../src/access.js';
 import { createCache } from '../../src/create-cache.js';
@@ -453,31 +452,6 @@ describe('an endpoint', function () {
         await endpoint.close();
         await settlesAt(atFirst);
       }
-    });
-  });
-
-  // In a suite of its own: mocha runs the tests of a suite before the suites in it.
-  describe('again and again', () => {
-    it('opens_and_closes_a_thousand_times_and_leaves_nothing', async function () {
-      this.timeout(900_000);
-      const host = hostOfDevice();
-      await using listener = await listen();
-      const descriptors = (): number => readdirSync('/proc/self/fd').length;
-      const openAndClose = async (n: number): Promise<void> => {
-        const [server, client] = await Promise.all([
-          listener.accept(),
-          connect({ host, port: listener.port }),
-        ]);
-        const [message] = await Promise.all([server.receive(), client.send(Buffer.from([n & 0xff]))]);
-        assert.equal(message.data[0], n & 0xff);
-        await Promise.all([client.close(), server.close()]);
-      };
-      await openAndClose(0);
-      const early = kernelState();
-      const open = descriptors();
-      for (let n = 1; n < 1000; n++) await openAndClose(n);
-      await settlesAt(early);
-      assert.equal(descriptors(), open);
     });
   });
 });
