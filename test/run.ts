@@ -34,7 +34,7 @@ const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
 };
 
 const TITLES: Record<Part, string> = {
-  lint: 'lint: types, eslint, prettier (half a minute)',
+  lint: 'lint: types, eslint, prettier, the reference of the interface (half a minute)',
   unit: 'unit: what runs anywhere',
   package: 'package: what npm packs, in a project of its own, on three versions of Node (half a minute)',
   hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
