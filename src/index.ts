@@ -11,6 +11,8 @@ export type { Registrar } from './cache/registrar.js';
 export type { Registration } from './cache/registration.js';
 export type { SizeClass, Statistics } from './cache/statistics.js';
 
+export { publishStatistics, type Published, type PublishOptions } from './publish/publish.js';
+
 export { allocatePageAligned, type AllocateOptions } from './memory/allocate.js';
 export { addressOf, type Memory, type WebAssemblyMemory } from './memory/locate.js';
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { Registry } from 'prom-client';
 import { PROJECT } from '../../native/vm/project.js';
 import { CHANNELS, type CacheEvents, type RetireReason } from '../../src/cache/events.js';
 import { noStatistics } from '../../src/cache/statistics.js';
 import { VARIABLES } from '../../src/environment.js';
 import { ERROR_CODES } from '../../src/errors.js';
+import { register } from '../../src/metrics.js';
 import type { WarningCode } from '../../src/warning.js';
+import { modelled } from './cache-fixture.js';
 
 // Types leave nothing behind to list; the compiler sees to it that these are complete.
 const EVENTS: Record<keyof CacheEvents, true> = { register: true, retire: true, evict: true, stale: true };
@@ -15,6 +18,7 @@ const REASONS: Record<RetireReason, true> = {
 };
 const WARNINGS: Record<WarningCode, true> = {
   RDMA_REGCACHE_NO_MONITOR: true,
+  RDMA_REGCACHE_NO_STATISTICS: true,
   RDMA_REGCACHE_UNKNOWN_VARIABLE: true,
 };
 
@@ -67,6 +71,17 @@ describe('docs/reference.md', () => {
       );
     });
   }
+
+  it('lists the metrics there are, and of what kind', async () => {
+    const registry = new Registry();
+    const { cache } = modelled();
+    register(cache, { register: registry });
+    const metrics = await registry.getMetricsAsJSON();
+    assert.deepEqual(
+      tableBelow(REFERENCE, 'Metrics').map(([name, kind]) => [name, kind]),
+      metrics.map(({ name, type }) => [name, String(type)]),
+    );
+  });
 
   it('gives the error codes the meaning that ERROR_CODES gives them', () => {
     assert.deepEqual(Object.fromEntries(tableBelow(REFERENCE, 'Error codes')), ERROR_CODES);
