@@ -21,8 +21,9 @@ export const USAGE = `Usage: npm run bench -- [NAME...] [OPTIONS]
        npm run bench -- ${REPORT}
 
 Runs the benchmarks, all if none is named, each where what it measures is: on this machine, or where there is no RDMA
-device in the virtual machine. Saves each result below bench/results/, as NAME.json and NAME.svg, and writes a page
-about all that are saved there, report.html; "${REPORT}" does only that.
+device in the virtual machine, or both. Saves each result below bench/results/, as NAME.json and NAME.svg, from another
+place than the usual one as NAME-PART.json (miss-vm, coverage-6.12), and writes a page about all that are saved there,
+report.html; "${REPORT}" does only that.
 
 ${[...BENCHES].map(([name, { about }]) => `  ${name.padEnd(12)} ${about.question}\n${about.usage === undefined ? '' : `${' '.repeat(15)}${about.usage}\n`}`).join('')}
   --compare FILE       compare with a saved result, or a folder of them, and run those that are in it if none is named

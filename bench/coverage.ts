@@ -2,9 +2,7 @@
  * Who serves stale bytes? A range is registered and sent, its mapping is changed, and it is written, acquired and sent
  * again, under each monitor; what the receiver gets is compared with what was sent.
  */
-import { release } from 'node:os';
 import { parseArgs } from 'node:util';
-import { DEFAULT_SERIES } from '../native/vm/kernel.js';
 import { loadHelper } from '../src/monitor/helper.js';
 import { coverage } from './about/coverage.js';
 import { type Case, type Monitor, MONITORS } from './coverage/cell.js';
@@ -13,7 +11,7 @@ import { provideLibrary } from './coverage/libraries.js';
 import { prepareMachine } from './coverage/machine.js';
 import { failures, matrix, type Row, textOf, totals } from './coverage/matrix.js';
 import { tryCases } from './coverage/try-cases.js';
-import { here, type Result, save } from './result.js';
+import { here, nameOfResult, type Result, save } from './result.js';
 
 const { values: options } = parseArgs({ options: coverage.options });
 
@@ -47,7 +45,7 @@ try {
 
 const result: Result = {
   ...here(),
-  name: nameOfResult(),
+  name: nameOfResult('coverage'),
   monitor: monitors.join(', '),
   registrar: 'ibverbs',
   unit: '-',
@@ -68,14 +66,6 @@ console.log(options.json ? JSON.stringify(result) : render(path));
 for (const { change, actor, monitor, cell, pfn, errno } of failures(rows)) {
   process.stderr.write(`${monitor}, ${change} by ${actor}: ${cell}, page frames ${pfn} ${errno}\n`);
   process.exitCode = 1;
-}
-
-/** What changes there are is a matter of the kernel: what is found on another than usual stands beside it. */
-function nameOfResult(): string {
-  const series = release().split('.', 2).join('.');
-  return process.env['RDMA_REGCACHE_VM'] === '1' && series !== DEFAULT_SERIES
-    ? `coverage-${series}`
-    : 'coverage';
 }
 
 async function column(monitor: Monitor): Promise<Row[]> {

@@ -3,23 +3,22 @@
  * cache and simpler ways to build one? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
  * speed changes it for all; nobody registers anything and nobody watches.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
 import { hit, MEANINGS, type Subject, SUBJECTS } from './about/hit.js';
-import { here, measured, median, save, table, type Result, type Row } from './result.js';
+import { inTurn, type Meter, startMeter } from './meter.js';
+import { here, measured, median, rounded, save, table, type Result, type Row } from './result.js';
 
 const NUMBERS = [1, 100, 10_000, 1_000_000];
 const MOST = NUMBERS.at(-1)!;
 const BYTES = 16_384;
 const OPERATIONS = 500_000;
 const ROUNDS = 7;
-/** Rounds that let the compilers settle. */
-const WARM_UP = 2;
+const TURNS = { rounds: ROUNDS, warmUp: 2 };
 
 /** What it may cost, by the number of ranges, as a part of what UCX takes. */
 const TARGETS: Partial<Record<Subject, readonly number[]>> = {
@@ -30,18 +29,16 @@ const TARGET_CHURN = 2_000;
 const TARGET_STORM = 1_000;
 const TARGET_BYTES = 200;
 
-/** A process that answers each command with a number. */
-interface Meter {
+/** The nanoseconds that an operation takes. */
+interface HitMeter extends Meter<number> {
   readonly subject: Subject;
   readonly ranges: number;
-  ask(command: string): Promise<number>;
-  end(): void;
 }
 
 const { values: options } = parseArgs({ options: hit.options });
 
 const folder = mkdtempSync(join(tmpdir(), 'regcache-bench-'));
-const meters: Meter[] = [];
+const meters: HitMeter[] = [];
 try {
   const ucx = join(folder, 'ucx');
   execFileSync(
@@ -54,14 +51,15 @@ try {
     for (const subject of SUBJECTS) meters.push(start(ucx, subject, ranges));
   }
   process.stderr.write(`Caching up to ${MOST.toLocaleString('en-US')} ranges ...\n`);
-  const hits = await inTurn(meters, 'hit');
+  const hits = await inTurn(meters, 'hit', TURNS);
   const most = meters.filter(
     ({ subject, ranges }) => (subject === 'ucx' || subject === 'address') && ranges === MOST,
   );
-  const churn = await inTurn(most, 'churn');
+  const churn = await inTurn(most, 'churn', TURNS);
   const storm = await inTurn(
     most.filter(({ subject }) => subject === 'address'),
     'storm',
+    TURNS,
   );
   const bytes = await most.find(({ subject }) => subject === 'address')!.ask('bytes');
   const result: Result = {
@@ -88,48 +86,19 @@ try {
   rmSync(folder, { recursive: true });
 }
 
-function start(ucx: string, subject: Subject, ranges: number): Meter {
+function start(ucx: string, subject: Subject, ranges: number): HitMeter {
   const numbers = [ranges, BYTES, OPERATIONS].map(String);
   const program = join(PROJECT, 'dist', 'bench', 'hit', 'cache.js');
-  const child =
-    subject === 'ucx' || subject === 'ucx inline'
-      ? spawn(ucx, subject === 'ucx' ? numbers : [...numbers, 'inline'], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-        })
-      : spawn(process.execPath, ['--expose-gc', program, subject, ...numbers], {
-          stdio: ['pipe', 'pipe', 'inherit'],
-        });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  return {
-    subject,
-    ranges,
-    ask: async (command) => {
-      child.stdin.write(`${command}\n`);
-      const answer = await lines.next();
-      if (answer.done)
-        throw new Error(`the process that measures ${subject} with ${ranges} ranges ended early`);
-      return Number(answer.value);
-    },
-    end: () => {
-      child.kill();
-    },
+  const argv = {
+    ucx: [ucx, ...numbers],
+    'ucx inline': [ucx, ...numbers, 'inline'],
+    ours: [process.execPath, '--expose-gc', program, subject, ...numbers],
   };
+  const of = subject === 'ucx' || subject === 'ucx inline' ? subject : 'ours';
+  return { ...startMeter<number>(`${subject} with ${ranges} ranges`, argv[of]), subject, ranges };
 }
 
-/** The numbers of each meter, one for each round. */
-async function inTurn(asked: readonly Meter[], command: string): Promise<Map<Meter, number[]>> {
-  const answers = new Map(asked.map((meter) => [meter, [] as number[]]));
-  for (let round = -WARM_UP; round < ROUNDS; round++) {
-    for (const meter of asked) {
-      const answer = await meter.ask(command);
-      if (round >= 0) answers.get(meter)!.push(answer);
-    }
-    if (round >= 0) process.stderr.write(`${command}, round ${round + 1} of ${ROUNDS}\n`);
-  }
-  return answers;
-}
-
-function row(what: string, ranges: number, samples: Map<Meter, number[]>, target?: number): Row {
+function row(what: string, ranges: number, samples: Map<HitMeter, number[]>, target?: number): Row {
   const row: Row = { what, ranges };
   const of = (subject: Subject): number[] | undefined =>
     [...samples].find(([meter]) => meter.subject === subject && meter.ranges === ranges)?.[1];
@@ -140,7 +109,7 @@ function row(what: string, ranges: number, samples: Map<Meter, number[]>, target
     Object.assign(row, measured(subject, own, 1));
     const targets = TARGETS[subject];
     if (targets === undefined || target === undefined) continue;
-    row[`${subject}/ucx`] = Number((median(own) / ucx).toFixed(2));
+    row[`${subject}/ucx`] = rounded(median(own) / ucx, 2);
     row[`${subject} target`] = targets[target];
   }
   return row;

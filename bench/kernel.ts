@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
 import { CALLS, kernel } from './about/kernel.js';
-import { here, measured, save, table, type Result, type Row } from './result.js';
+import { here, measured, nameOfResult, save, table, type Result, type Row } from './result.js';
 
 const NUMBERS = [1, 1_000, 100_000, 1_000_000];
 const ROUNDS = 7;
@@ -30,7 +30,7 @@ try {
   const samples = await measure(client);
   const result: Result = {
     ...here(),
-    name: 'kernel',
+    name: nameOfResult('kernel'),
     monitor: 'ummunotify',
     registrar: '-',
     unit: 'ns, median of several batches, each the median of 500 calls',

@@ -6,21 +6,19 @@
  */
 import { parseArgs } from 'node:util';
 import { Access } from '../src/access.js';
-import { madvise } from '../src/system/libc.js';
-import { bytesAt, map, unmap } from '../src/system/mapping.js';
+import { bytesAt, unmap } from '../src/system/mapping.js';
 import { openDevice } from '../src/verbs/device.js';
 import type { MemoryRegion } from '../src/verbs/memory-region.js';
 import { IbverbsRegistrar } from '../src/verbs/registrar.js';
 import { offThread } from './about/off-thread.js';
-import { here, measured, save, table, type Result, type Row } from './result.js';
+import { here, measured, nameOfResult, save, table, type Result, type Row } from './result.js';
+import { mapSmallPages } from './small-pages.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const SIZES = [64 * KIB, 256 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB];
 const LARGEST = SIZES.at(-1)!;
 const ROUNDS = 9;
-/** madvise(2); libc.ts has those that the package uses. */
-const MADV_NOHUGEPAGE = 15;
 /** Rounds that let the compilers settle. */
 const WARM_UP = 3;
 
@@ -38,8 +36,7 @@ type Samples = Record<'register' | 'registerAsync' | 'deregister' | 'deregisterA
 const context = openDevice();
 const pd = context.createProtectionDomain();
 const registrar = new IbverbsRegistrar(pd);
-const address = map(LARGEST);
-madvise(address, LARGEST, MADV_NOHUGEPAGE);
+const address = mapSmallPages(LARGEST);
 bytesAt(address, LARGEST).fill(1);
 
 const all = SIZES.map((): Samples => ({
@@ -73,7 +70,7 @@ context.close();
 
 const result: Result = {
   ...here(),
-  name: 'off-thread',
+  name: nameOfResult('off-thread'),
   monitor: '-',
   registrar: registrar.kind,
   unit: 'us, median',

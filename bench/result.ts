@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { basename, join } from 'node:path';
+import { DEFAULT_SERIES } from '../native/vm/kernel.js';
 import { PROJECT } from '../native/vm/project.js';
 
 /** What a benchmark found, for programs; the table is made from the same rows. */
 export interface Result {
   schema: 1;
-  /** The benchmark. */
+  /** The benchmark's, or with the part that it is of it: see benchOf(). */
   name: string;
   /** The machine it ran on: times measured in a virtual machine are good for ratios only. */
   where: 'host' | 'virtual machine';
@@ -30,6 +31,26 @@ export interface Result {
 
 export type Row = Record<string, number | string>;
 
+/**
+ * NAME.json is a result of the benchmark NAME, and NAME-PART.json one from another place than its usual one. A name
+ * that begins like that of another benchmark belongs to the longest.
+ * @returns the benchmark among those that are known
+ */
+export const benchOf = (result: string, known: Iterable<string>): string | undefined =>
+  [...known]
+    .filter((name) => result === name || result.startsWith(`${name}-`))
+    .toSorted((a, b) => b.length - a.length)
+    .at(0);
+
+/** What a result from here is called: the part says where, and which kernel, when that is not the usual one there. */
+export function nameOfResult(bench: string, usual: Result['where'] = 'virtual machine'): string {
+  const { where, kernel } = here();
+  if (where === 'host') return bench;
+  const series = kernel.split('.', 2).join('.');
+  const parts = [usual === 'host' ? 'vm' : [], series === DEFAULT_SERIES ? [] : series];
+  return [bench, ...parts.flat()].join('-');
+}
+
 /** The parts of a result that are the same for every benchmark on this machine. */
 export function here(): Omit<Result, 'name' | 'monitor' | 'registrar' | 'unit' | 'rows'> {
   const [program, ...args] = process.argv.slice(1);
@@ -50,8 +71,8 @@ const inVirtualMachine = (): boolean => process.env['RDMA_REGCACHE_VM'] === '1';
 
 export const RESULTS = join(PROJECT, 'bench', 'results');
 
-/** Draws a picture of a result: SVG. */
-export type Figure = (result: Result) => string;
+/** Draws a picture of a result: SVG; undefined when that has nothing of what is shown. */
+export type Figure = (result: Result) => string | undefined;
 
 /**
  * Save below bench/results, from where the virtual machine hands it back: NAME.json, and the pictures beside it as
@@ -63,7 +84,9 @@ export function save(result: Result, figures: readonly Figure[] = []): string {
   const path = join(RESULTS, `${result.name}.json`);
   writeFileSync(path, `${JSON.stringify(result, null, 2)}\n`);
   figures.forEach((figure, n) => {
-    writeFileSync(join(RESULTS, `${result.name}${n === 0 ? '' : `-${n + 1}`}.svg`), figure(result));
+    const picture = figure(result);
+    if (picture === undefined) return;
+    writeFileSync(join(RESULTS, `${result.name}${n === 0 ? '' : `-${n + 1}`}.svg`), picture);
   });
   return path;
 }
@@ -112,7 +135,9 @@ export const spreadColumn = (column: string): string => `${column} ±%`;
 export function measured(column: string, numbers: readonly number[], digits = 0): Row {
   const middle = median(numbers);
   return {
-    [column]: Number(middle.toFixed(digits)),
+    [column]: rounded(middle, digits),
     [spreadColumn(column)]: middle === 0 ? 0 : Math.round((100 * spread(numbers)) / middle),
   };
 }
+
+export const rounded = (value: number, digits: number): number => Number(value.toFixed(digits));

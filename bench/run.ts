@@ -9,7 +9,7 @@ import { type CommandLine, parseCommandLine, USAGE, UsageError } from './command
 import { type Comparison, compare } from './compare/compare.js';
 import { regressions, renderComparison } from './compare/render.js';
 import { report } from './report/report.js';
-import { type Result, RESULTS } from './result.js';
+import { benchOf, type Result, RESULTS } from './result.js';
 import { loadResults, NoResultError } from './saved.js';
 
 endWithCaller();
@@ -91,11 +91,17 @@ async function compareAll({
 }: CommandLine): Promise<number> {
   // npm goes to the project's folder. And a run writes over what is saved there.
   const [before, later] = paths.map((path) => load(resolve(process.env['INIT_CWD'] ?? '.', path)));
-  const wanted = names.length > 0 ? names : [...before.keys()];
+  const nameOfBench = (result: string): string => benchOf(result, BENCHES.keys()) ?? result;
+  const parts = (name: string): string[] =>
+    [...before.keys()].filter((result) => nameOfBench(result) === name);
+  const wanted =
+    names.length > 0
+      ? names.flatMap((name) => (parts(name).length > 0 ? parts(name) : [name]))
+      : [...before.keys()];
   const old = run ? saved() : undefined;
   const status = run
     ? await runAll(
-        wanted.filter((name) => BENCHES.has(name)),
+        [...new Set(wanted.map(nameOfBench))].filter((name) => BENCHES.has(name)),
         args,
       )
     : 0;
@@ -109,7 +115,7 @@ async function compareAll({
       // It failed, or was asked for a part only.
       process.stderr.write(`${name}: there is no later result\n`);
     } else {
-      comparisons.push(compare(was, is, BENCHES.get(name)?.about.columns ?? {}, tolerance));
+      comparisons.push(compare(was, is, BENCHES.get(nameOfBench(name))?.about.columns ?? {}, tolerance));
     }
   }
   if (json) console.log(JSON.stringify(comparisons));

@@ -9,7 +9,7 @@ export class NoResultError extends Error {}
 const UNSAID = { cpu: 'unknown', node: 'unknown', date: 'unknown', command: 'unknown' };
 
 /**
- * The result in a file, or all that are in a folder, by the names of the benchmarks.
+ * The result in a file, or all that are in a folder, by their names.
  * @param skipped is told of files in the folder that are none
  */
 export function loadResults(path: string, skipped: (why: string) => void): Map<string, Result> {

@@ -30,6 +30,7 @@ const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
   numa: { nodes: 2 },
   coverage: { nodes: 2 },
   // So that the driver's objects can be counted.
+  system: { kernelArguments: ['slab_nomerge'] },
   survival: { kernelArguments: ['slab_nomerge'] },
 };
 

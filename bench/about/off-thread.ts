@@ -1,17 +1,8 @@
 import { lines } from '../chart/lines.js';
+import { sizeText } from '../chart/size.js';
 import { type About, JSON_OPTION } from './about.js';
 
-const KIB_PER = [
-  ['GiB', 1024 * 1024],
-  ['MiB', 1024],
-] as const;
-
-function size(kib: number): string {
-  const [unit, factor] = KIB_PER.find(([, least]) => kib >= least) ?? ['KiB', 1];
-  return `${(kib / factor).toLocaleString('en-US')} ${unit}`;
-}
-
-const x = { column: 'KiB', scale: 'log', label: size } as const;
+const x = { column: 'KiB', scale: 'log', label: sizeText } as const;
 const y = { unit: 'us', scale: 'log' } as const;
 
 export const offThread = {
@@ -20,7 +11,7 @@ export const offThread = {
     const less = rows.find((row) => Number(row['registerAsync stall']) < Number(row['register']) / 2);
     if (less === undefined) return undefined;
     return (
-      `From ${size(Number(less['KiB']))} on, registering off the main thread holds up the event loop for less than ` +
+      `From ${sizeText(Number(less['KiB']))} on, registering off the main thread holds up the event loop for less than ` +
       `half as long as registering on it does.`
     );
   },

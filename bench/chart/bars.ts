@@ -25,6 +25,7 @@ export const bars =
   (spec: Bars): Figure =>
   (result) => {
     const series = seriesOf(result.rows, spec, spec.category);
+    if (series.length === 0) return undefined;
     const groups = [...new Set(series.flatMap(({ points }) => points.map(({ key }) => key)))].map((key) => ({
       name: typeof key === 'number' ? `${numberText(key)} ${spec.category}` : key,
       bars: series.flatMap(({ name, points }, n) =>
@@ -46,7 +47,9 @@ export const bars =
       WIDTH - MARGIN - 8 - Math.max(0, ...all.map(({ point }) => widthOf(labelOf(point, spec.unit))));
     const axis = scale(spec.scale ?? 'linear', extent(series));
     const at = (value: number): number => left + (right - left) * axis.at(value);
-    const subtitle = subtitleOf(result, series);
+    // Its name is nowhere else when it is one of several that might have been shown.
+    const named = single && !('by' in spec.series) && spec.series.length > 1;
+    const subtitle = [...(named ? [series[0].name] : []), ...subtitleOf(result, series)];
     const top = headHeight(subtitle) + 14;
     const parts: string[] = [];
     let y = top;
@@ -66,7 +69,6 @@ export const bars =
       text(at(tick), y + 15, numberText(tick), 'class="quiet" text-anchor="middle"'),
     ]);
     grid.push(text(right + 8, y + 15, spec.unit, 'class="quiet" dx="16"'));
-    if (all.length === 0) grid.push(text(MARGIN, top, 'The result has none of this.', 'class="quiet"'));
     return figure({
       width: WIDTH,
       height: y + 32,

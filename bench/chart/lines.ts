@@ -13,6 +13,8 @@ export interface Lines extends Choice {
     readonly label?: (value: number) => string;
   };
   readonly y: { readonly unit: string; readonly scale: ScaleKind };
+  /** A value that the lines are to be seen beside, and what it is called. */
+  readonly mark?: { readonly value: number; readonly label: string };
 }
 
 const [WIDTH, MARGIN, HEIGHT, LEAST] = [840, 24, 300, 15];
@@ -25,14 +27,22 @@ export const lines =
       name,
       points: points.toSorted((a, b) => Number(a.key) - Number(b.key)),
     }));
+    if (series.length === 0) return undefined;
     const keys = [...new Set(series.flatMap(({ points }) => points.map(({ key }) => Number(key))))];
     const subtitle = subtitleOf(result, series);
     const top = headHeight(subtitle) + 34;
     const bottom = top + HEIGHT;
     const across = fitted(spec.x.scale, keys);
-    const up = scale(spec.y.scale, extent(series));
+    const up = scale(spec.y.scale, [
+      ...extent(series),
+      ...(spec.mark === undefined ? [] : [spec.mark.value]),
+    ]);
     const left = MARGIN + 10 + Math.max(0, ...up.ticks.map((tick) => widthOf(numberText(tick))));
-    const right = WIDTH - MARGIN - 28 - Math.max(0, ...series.map(({ name }) => widthOf(name)));
+    const right =
+      WIDTH -
+      MARGIN -
+      28 -
+      Math.max(...[...series.map(({ name }) => name), spec.mark?.label ?? ''].map(widthOf));
     const x = (value: number): number => left + 12 + (right - left - 24) * across.at(value);
     const y = (value: number): number => bottom - HEIGHT * up.at(value);
 
@@ -54,10 +64,14 @@ export const lines =
       ...(spec.x.label === undefined
         ? [text((left + right) / 2, bottom + 35, spec.x.column, 'class="quiet" text-anchor="middle"')]
         : []),
+      ...(spec.mark === undefined
+        ? []
+        : [
+            `<path class="mark" d="M${pixel(left)} ${pixel(y(spec.mark.value))}H${pixel(right)}" stroke-width="1.5" stroke-dasharray="6 4"/>`,
+          ]),
       ...series.flatMap((one, n) => draw(one, colour(n))),
       ...names(),
     ];
-    if (series.length === 0) parts.push(text(MARGIN, top, 'The result has none of this.', 'class="quiet"'));
     return figure({
       width: WIDTH,
       height: bottom + 48,
@@ -89,9 +103,12 @@ export const lines =
 
     /** Beside the last points, as far apart as letters are high. */
     function names(): string[] {
-      const ends = series
-        .map(({ name, points }, n) => ({ name, fill: colour(n), y: y(points.at(-1)!.value) }))
-        .sort((a, b) => a.y - b.y);
+      const ends = [
+        ...series.map(({ name, points }, n) => ({ name, fill: colour(n), y: y(points.at(-1)!.value) })),
+        ...(spec.mark === undefined
+          ? []
+          : [{ name: spec.mark.label, fill: undefined, y: y(spec.mark.value) }]),
+      ].sort((a, b) => a.y - b.y);
       ends.forEach((end, n) => {
         if (n > 0) end.y = Math.max(end.y, ends[n - 1].y + LEAST);
       });
@@ -99,7 +116,9 @@ export const lines =
         ends[n].y = Math.min(ends[n].y, n === ends.length - 1 ? bottom : ends[n + 1].y - LEAST);
       }
       return ends.flatMap((end) => [
-        `<circle cx="${pixel(right + 12)}" cy="${pixel(end.y)}" r="4" fill="${end.fill}"/>`,
+        end.fill === undefined
+          ? `<path class="mark" d="M${pixel(right + 4)} ${pixel(end.y)}h14" stroke-width="1.5" stroke-dasharray="6 2"/>`
+          : `<circle cx="${pixel(right + 12)}" cy="${pixel(end.y)}" r="4" fill="${end.fill}"/>`,
         text(right + 22, end.y + 4, end.name),
       ]);
     }

@@ -7,10 +7,10 @@ const STYLE = [
   '.figure .title{font-size:19px;font-weight:600}.figure .quiet{fill:#68707b;font-size:11px}',
   '.figure .group{font-weight:600;fill:#68707b}.figure .head{font-weight:600;font-size:13px}',
   '.figure .good{fill:#1d5c41}.figure .bad{fill:#c8102e}',
-  '.figure .grid{stroke:#e3e6ea}.figure .axis{stroke:#9aa1ab}.figure .whisker{stroke:#22262c}',
+  '.figure .grid{stroke:#e3e6ea}.figure .axis{stroke:#9aa1ab}.figure .whisker,.figure .mark{stroke:#22262c}',
   '@media(prefers-color-scheme:dark){.figure{fill:#e4e7eb}.figure .paper{fill:#16191d}',
   '.figure .quiet,.figure .group{fill:#9aa3ae}.figure .good{fill:#6fcf9f}.figure .bad{fill:#ff6b7d}',
-  '.figure .grid{stroke:#2b3036}.figure .axis{stroke:#5d6570}.figure .whisker{stroke:#e4e7eb}}',
+  '.figure .grid{stroke:#2b3036}.figure .axis{stroke:#5d6570}.figure .whisker,.figure .mark{stroke:#e4e7eb}}',
 ].join('');
 
 /** Of the series of a chart, in their order; they can be told apart on white and on black. */

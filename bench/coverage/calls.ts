@@ -29,6 +29,7 @@ const NUMBERS = {
   process_madvise: [440, 440],
   io_uring_setup: [425, 425],
   io_uring_enter: [426, 426],
+  io_uring_register: [427, 427],
   ioctl: [16, 29],
   userfaultfd: [323, 282],
   move_pages: [279, 239],

@@ -5,7 +5,7 @@ import { addressOf } from '../../src/memory/locate.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED } from '../../src/system/libc.js';
 import { bytesAt, map, type MapOptions, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { byLibc, free, malloc, raw, removeSegment, sbrk, shmget } from './calls.js';
-import { MAP_HUGETLB } from './mapping-flags.js';
+import { MADV_NOHUGEPAGE, MAP_HUGETLB } from './mapping-flags.js';
 
 /** Memory to change the mapping of; plain numbers, that another thread can be given. */
 export interface Place {
@@ -28,7 +28,6 @@ export const MESSAGE_BYTES = 4 * PAGE_SIZE;
 const MANY_PAGES = 64 * PAGE_SIZE;
 export const HUGE_PAGE = 2 ** 21;
 const MADV_HUGEPAGE = 14;
-const MADV_NOHUGEPAGE = 15;
 const MFD_HUGETLB = 4;
 
 const unmapAll = ({ address, length }: Place): void => {

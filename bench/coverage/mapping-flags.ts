@@ -3,6 +3,7 @@
 // linux/mman.h
 export const MADV_FREE = 8;
 export const MADV_REMOVE = 9;
+export const MADV_NOHUGEPAGE = 15;
 export const MADV_PAGEOUT = 21;
 export const MADV_DONTNEED_LOCKED = 24;
 export const MADV_COLLAPSE = 25;

@@ -32,8 +32,8 @@ const tell = (message: FromTrial): void => {
 
 for (const one of JSON.parse(cases) as Case[]) {
   tell('begin');
-  let outcome = await tryOrRefuse(one);
-  for (let places = 1; isLost(outcome) && places < PLACES; places++) outcome = await tryOrRefuse(one);
+  let outcome = await tryOrBreak(one);
+  for (let places = 1; isLost(outcome) && places < PLACES; places++) outcome = await tryOrBreak(one);
   tell({ ...one, ...outcome });
 }
 await worker.end();
@@ -44,12 +44,13 @@ process.disconnect();
 
 type Outcome = Omit<Attempt, keyof Case>;
 
-async function tryOrRefuse(one: Case): Promise<Outcome> {
+/** What goes wrong beside the acquires is no refusal: a key that the device does not know any more, say. */
+async function tryOrBreak(one: Case): Promise<Outcome> {
   try {
     return await tryOut(one);
   } catch (error) {
     if (!(error instanceof RegcacheError)) throw error;
-    return { cell: 'refused', pfn: '-', errno: error.code };
+    return { cell: 'broken', pfn: '-', errno: error.code };
   }
 }
 
@@ -60,7 +61,7 @@ function isLost({ cell, errno }: Outcome): boolean {
 
 async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
   const change = CHANGES.find((one) => one.name === name)!;
-  using source = attemptToOpen();
+  using source = getOr('n/a', 'ERR_NO_MONITOR', () => openSource(monitor, connection.pd));
   if ('cell' in source) return source;
   const place = attempted(change, () => change.kind.make());
   if ('cell' in place) return place;
@@ -69,7 +70,8 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
     const old = fill(place, 'old');
     let frames: BigUint64Array | undefined;
     {
-      using registration = source.acquire(place.address, MESSAGE_BYTES);
+      using registration = acquire(source, place);
+      if ('cell' in registration) return registration;
       frames = framesOf(place);
       if (!(await send(place, registration)).equals(old)) return { cell: 'wrong', pfn: '-', errno: '' };
     }
@@ -83,7 +85,8 @@ async function tryOut({ change: name, actor }: Case): Promise<Outcome> {
       return failure;
     }
     const now = fill(place, 'new');
-    using registration = source.acquire(place.address, MESSAGE_BYTES);
+    using registration = acquire(source, place);
+    if ('cell' in registration) return registration;
     // What was made just now pins what it found.
     if (source.registrations() !== registrations) frames = framesOf(place);
     const pfn = compare(frames, framesOf(place));
@@ -125,13 +128,21 @@ function verdict(arrived: Buffer, old: Buffer, now: Buffer): Attempt['cell'] {
   return pages.some((n) => page(arrived, n).equals(page(old, n))) ? 'stale' : 'wrong';
 }
 
-/** A cache, or why there is none. */
-function attemptToOpen(): Source | (Outcome & Disposable) {
+/** A registration, or why none was to be had. */
+const acquire = (source: Source, { address }: Place): Registered | (Outcome & Disposable) =>
+  getOr('refused', undefined, () => source.acquire(address, MESSAGE_BYTES));
+
+/** What a call returns, or that it threw an error (with this code, if there is one), and what that comes to. */
+function getOr<Result extends Disposable>(
+  cell: Outcome['cell'],
+  code: string | undefined,
+  get: () => Result,
+): Result | (Outcome & Disposable) {
   try {
-    return openSource(monitor, connection.pd);
+    return get();
   } catch (error) {
-    if (!(error instanceof RegcacheError && error.code === 'ERR_NO_MONITOR')) throw error;
-    return { cell: 'n/a', pfn: '-', errno: error.code, [Symbol.dispose]: () => undefined };
+    if (!(error instanceof RegcacheError && error.code === (code ?? error.code))) throw error;
+    return { cell, pfn: '-', errno: error.code, [Symbol.dispose]: () => undefined };
   }
 }
 

@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process';
-import type { Attempt, Case, Cell, FromTrial, Monitor } from './cell.js';
+import { type Attempt, type Case, type Cell, type FromTrial, type Monitor, PROMISING } from './cell.js';
 import { threadsOf } from './threads.js';
 import { UCX_SETTINGS } from './ucx.js';
 
@@ -28,7 +28,8 @@ const TRIES = 2;
  * Try all cases under a monitor, in a process of its own: what hangs or dies takes no other cell along, and hooks stay
  * where they were put up. What comes to nothing in time is tried again, and hangs when it does so every time.
  * @param tell called with each cell as it comes
- * @throws when a process does not even start
+ * @throws when a process does not even start, or when one fails at its end, under a monitor that promises something: what
+ *   was registered may be left then
  */
 export async function tryCases(
   monitor: Monitor,
@@ -88,15 +89,14 @@ function tryUntilItEnds(
     });
     child.on('close', (status, signal) => {
       clearTimeout(timer);
+      const how = signal ?? `exit status ${status}`;
       if (late === 'start' && left > 0)
         reject(new Error(`${monitor}: a process began with no change in time`));
       else if (late === 'cell') resolve({ cell: 'hang', errno: 'ETIMEDOUT' });
-      else
-        resolve(
-          status === 0 || left === 0
-            ? undefined
-            : { cell: 'crash', errno: signal ?? `exit status ${status}` },
-        );
+      else if (status === 0) resolve(undefined);
+      else if (left > 0) resolve({ cell: 'crash', errno: how });
+      else if (PROMISING.has(monitor)) reject(new Error(`${monitor}: the process failed at its end: ${how}`));
+      else resolve(undefined);
     });
   });
 }

@@ -5,11 +5,12 @@
 // node --expose-gc cache.js address|buffer|call of C|map|lru-cache RANGES BYTES OPERATIONS
 //
 // The last three have what a cache would be without the mapped counter or without a page table, and hits only.
-import { createInterface } from 'node:readline';
 import koffi from 'koffi';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE } from '../../src/system/libc.js';
 import { map } from '../../src/system/mapping.js';
+import { answer } from '../answer.js';
+import { xorshift32 } from '../random.js';
 import { nullMonitor, nullRegistrar } from './null.js';
 import { lruTable, mapTable, type PlainCache, plainCache, type Table } from './plain-cache.js';
 
@@ -37,15 +38,13 @@ function bufferAt(index: number): Buffer {
   return Buffer.from(koffi.view(BigInt(memory + index * bytes), bytes));
 }
 
-/** The same as in ucx.c: xorshift32. */
+/** The same as in ucx.c. */
 function randomPicks(): Uint32Array {
   const picked = new Uint32Array(operations);
   let random = 2463534242;
   for (let i = 0; i < operations; i++) {
-    random ^= random << 13;
-    random ^= random >>> 17;
-    random ^= random << 5;
-    picked[i] = (random >>> 0) % ranges;
+    random = xorshift32(random);
+    picked[i] = random % ranges;
   }
   return picked;
 }
@@ -152,6 +151,4 @@ const commands: Record<string, () => number> = {
   bytes: () => bytesEach,
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-  process.stdout.write(`${commands[line]().toFixed(3)}\n`);
-}
+await answer(commands);

@@ -1,6 +1,6 @@
 import type { About } from '../about/about.js';
 import { escape } from '../chart/svg.js';
-import type { Result } from '../result.js';
+import { benchOf, type Result } from '../result.js';
 import { STYLE } from './style.js';
 import { htmlTable } from './table.js';
 
@@ -9,14 +9,15 @@ const LONG = 60;
 
 /**
  * One page about all benchmarks, which needs nothing but itself.
- * @param results by the names of the benchmarks; of one that is not known any more only the table is shown
+ * @param results by name; the parts of a benchmark share its section. Of one that is not known any more only the table
+ * is shown
  */
 export function report(
   benches: ReadonlyMap<string, { readonly about: About }>,
   results: ReadonlyMap<string, Result>,
 ): string {
-  const names = [...new Set([...benches.keys(), ...results.keys()])];
-  const sections = names.map((name) => section(name, benches.get(name)?.about, results.get(name)));
+  const parts = byBench([...benches.keys()], [...results.values()]);
+  const sections = [...parts].map(([name, own]) => section(name, benches.get(name)?.about, own));
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -35,15 +36,25 @@ the pictures are half of the range between the quartiles, in tables in % of the 
 virtual machine are good for ratios only: emulation slows different things down by different factors.</p>
 <nav aria-label="Contents">
 <ol>
-${names.map((name) => `<li><a href="#${escape(name)}">${escape(questionOf(name, benches.get(name)?.about))}</a>${results.has(name) ? '' : ' <span class="quiet">(not measured yet)</span>'}</li>`).join('\n')}
+${[...parts].map(([name, own]) => `<li><a href="#${escape(name)}">${escape(questionOf(name, benches.get(name)?.about))}</a>${own.length > 0 ? '' : ' <span class="quiet">(not measured yet)</span>'}</li>`).join('\n')}
 </ol>
 </nav>
-${results.size > 0 ? machines([...results.values()]) : ''}
+${results.size > 0 ? machines([...parts.values()].flat()) : ''}
 ${sections.join('\n')}
 </main>
 </body>
 </html>
 `;
+}
+
+/** In the order of the benchmarks, that from the usual place first; what belongs to none comes last. */
+function byBench(names: readonly string[], results: readonly Result[]): Map<string, Result[]> {
+  const parts = new Map<string, Result[]>(names.map((name) => [name, []]));
+  for (const result of results.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const name = benchOf(result.name, names) ?? result.name;
+    parts.set(name, [...(parts.get(name) ?? []), result]);
+  }
+  return parts;
 }
 
 const questionOf = (name: string, about: About | undefined): string => about?.question ?? name;
@@ -61,23 +72,35 @@ function machines(results: readonly Result[]): string {
   return htmlTable(rows, 'When and where each was measured');
 }
 
-function section(name: string, about: About | undefined, result: Result | undefined): string {
+function section(name: string, about: About | undefined, results: readonly Result[]): string {
   const head = `<div class="name">${escape(name)}</div>\n<h2>${escape(questionOf(name, about))}</h2>`;
   const body =
-    result === undefined
-      ? `<p>Not measured yet.</p>\n<pre>npm run bench -- ${escape(name)}</pre>`
+    results.length === 0
+      ? [`<p>Not measured yet.</p>\n<pre>npm run bench -- ${escape(name)}</pre>`]
       : [
-          answer(about?.answer(result)),
-          ...(about?.figures ?? []).map((figure) => `<figure>${figure(result)}</figure>`),
-          tableOf(result),
+          ...results.map((result) => part(result, about, results.length > 1)),
           ...(about === undefined
             ? []
             : [`<p>${escape(about.method)}</p>`, list(Object.entries(about.terms))]),
-          standIn(result),
-          facts(result),
-        ].join('\n');
-  return `<section id="${escape(name)}">\n${head}\n${body}\n</section>`;
+        ];
+  return `<section id="${escape(name)}">\n${head}\n${body.join('\n')}\n</section>`;
 }
+
+/** @param headed whether there are others, from which a heading tells it apart */
+function part(result: Result, about: About | undefined, headed: boolean): string {
+  const figures = (about?.figures ?? []).map((figure) => figure(result)).filter((one) => one !== undefined);
+  return [
+    ...(headed ? [`<h3>${escape(headingOf(result))}</h3>`] : []),
+    answer(about?.answer(result)),
+    ...figures.map((figure) => `<figure>${figure}</figure>`),
+    tableOf(result),
+    standIn(result),
+    facts(result),
+  ].join('\n');
+}
+
+const headingOf = ({ where, kernel }: Result): string =>
+  `${where === 'host' ? 'On the host' : 'In the virtual machine (ratios only)'}, Linux ${kernel}`;
 
 const answer = (text: string | undefined): string =>
   text === undefined ? '' : `<p class="answer">${escape(text)}</p>`;

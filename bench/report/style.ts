@@ -10,6 +10,7 @@ body { margin: 0; background: var(--back); color: var(--ink); line-height: 1.55;
 main { max-width: 72rem; margin: 0 auto; padding: 2.5rem 1.25rem 5rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.4rem; line-height: 1.3; margin: 0; }
+h3 { font-size: 1.1rem; margin: 2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1.25rem; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
 p { max-width: 46rem; margin: .75rem 0; }
 code, pre { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; font-size: .85em; }

@@ -1,6 +1,14 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { VmError } from '../vm/errors.js';
 import { PROJECT } from '../vm/project.js';
 import { findTool, runTool } from '../vm/tool.js';
@@ -82,6 +90,9 @@ export async function keepSelftests(source: KernelSource, folder: string): Promi
   await makeTree(source, 'headers');
   await makeTree(source, '-C', join(source.tree, 'tools/testing/selftests'), 'TARGETS=ummunotify');
   mkdirSync(folder, { recursive: true });
-  for (const name of ['ummunotify_test', 'ummunotify_stress', 'ummunotify_fuzz'])
-    copyFileSync(join(source.tree, SELFTESTS, name), join(folder, name));
+  const built = join(source.tree, SELFTESTS);
+  for (const file of readdirSync(built).filter((name) => name.endsWith('.c'))) {
+    const name = basename(file, '.c');
+    copyFileSync(join(built, name), join(folder, name));
+  }
 }

@@ -67,12 +67,16 @@ const UCX = [
   { name: 'strace', present: () => hasProgram('strace') },
 ];
 
+/** What measuring transfers beside C programs needs. */
+const PERFTEST = [{ name: 'perftest', present: () => hasProgram('ib_write_bw') }];
+
 /** Installs the distribution's packages that are missing, or says how and stops when this user may not. */
 export function providePackages({
   machine,
   kernelBuild = false,
   clients = false,
   ucx = false,
+  perftest = false,
   monitors = false,
 }) {
   const wanted = new Set([
@@ -81,6 +85,7 @@ export function providePackages({
     ...(kernelBuild ? KERNEL_BUILD : []),
     ...(clients ? CLIENTS : []),
     ...(ucx ? UCX : []),
+    ...(perftest ? PERFTEST : []),
     ...(monitors ? MONITORS : []),
   ]);
   const missing = [...wanted].filter((one) => !one.present()).map(({ name }) => name);

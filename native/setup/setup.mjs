@@ -8,6 +8,7 @@
 //   node native/setup/setup.mjs clients  the same as device, and compilers for C programs of 32 bits and for arm64
 //   node native/setup/setup.mjs tests    the same as device, and what the tests of all monitors need
 //   node native/setup/setup.mjs ucx      the same as device, UCX with a compiler, to measure beside it, and strace
+//   node native/setup/setup.mjs perftest the same as device, and perftest, to measure beside it
 //
 // Plain JavaScript without dependencies, because it runs before there are any.
 import { dirname, join } from 'node:path';
@@ -26,8 +27,10 @@ try {
   const kernelBuild = what === 'kernel';
   const machine = what === 'vm' || kernelBuild || !hasDevice();
   exclusively(join(project, 'dist', '.setup-lock'), () => {
-    const [clients, ucx, monitors] = ['clients', 'ucx', 'tests'].map((one) => what === one);
-    providePackages({ machine, kernelBuild, clients, ucx, monitors });
+    const [clients, ucx, perftest, monitors] = ['clients', 'ucx', 'perftest', 'tests'].map(
+      (one) => what === one,
+    );
+    providePackages({ machine, kernelBuild, clients, ucx, perftest, monitors });
     provideNpmPackages(project);
     build(project);
   });

@@ -102,7 +102,8 @@ type Optional = 'witness' | 'monitorChoice';
 export function checkOptions(options: CacheOptions): CheckedOptions {
   const checked: CheckedOptions = { ...DEFAULTS, ...takeOptions(options, KNOWN) };
   checkObject('monitor', checked.monitor, ['watch', 'unwatch', 'drain', 'close']);
-  if (!(takeFields(viewsOf(checked.monitor), ['counter']).counter instanceof Int32Array)) {
+  const { counter } = takeFields(viewsOf(checked.monitor), ['counter']);
+  if (!(counter instanceof Int32Array && counter.length >= 2)) {
     refuse('monitor', 'has no counter, an Int32Array of two words');
   }
   checkObject('registrar', checked.registrar, ['register', 'deregister', 'lkey', 'rkey']);

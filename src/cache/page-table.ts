@@ -10,6 +10,8 @@ const LINES = 8192;
 const NO_BLOCK = -1;
 /** Below this many cells nothing is to be gained by giving memory back. */
 const SMALL = ROOT + 8 * NODE;
+/** From so many on (16 MiB) memory counts for more than time. */
+const LARGE = 2 ** 21;
 /** V8 makes a hash table of a longer array that is asked for at once (kMaxFastArrayLength of js-array.h). */
 const LONGEST = 32 * 1024 * 1024;
 
@@ -193,8 +195,9 @@ export class PageTable<T extends object> {
   }
 
   #grow(): void {
-    // By a quarter only: in a large cache most of the table's memory is here.
-    const nodes = Math.ceil((this.#cells.length / NODE) * 1.25);
+    // Twice as large, as each is copied to the next, or by a quarter where most of a large cache's memory is here.
+    const growth = this.#cells.length < LARGE ? 2 : 1.25;
+    const nodes = Math.ceil((this.#cells.length / NODE) * growth);
     const [old, used] = [this.#cells, this.#used];
     this.#cells = cells(nodes * NODE);
     for (let at = 0; at < old.length; at++) this.#cells[at] = old[at];

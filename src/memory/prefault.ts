@@ -1,6 +1,17 @@
 import { systemError, regcacheError } from '../errors.js';
-import { E, errno, madvise, madviseAsync, MADV_POPULATE_READ, MADV_POPULATE_WRITE } from '../system/libc.js';
+import {
+  E,
+  errno,
+  madvise,
+  madviseAsync,
+  MADV_POPULATE_READ,
+  MADV_POPULATE_WRITE,
+  MS_ASYNC,
+  msync,
+} from '../system/libc.js';
 import { pageCeil, pageFloor } from './pages.js';
+
+const RETRIES = 3;
 
 /**
  * Fault pages in before they are watched and pinned, so that pinning itself need not copy zero pages or pages
@@ -15,7 +26,13 @@ import { pageCeil, pageFloor } from './pages.js';
 export function prefault(start: number, length: number, write: boolean): void {
   if (madvise(start, length, MADV_POPULATE_WRITE) === 0) return;
   // EINVAL: the mapping cannot be written, or the kernel is older than 5.14 and does not know the advice.
-  const written = errno();
+  let written = errno();
+  // ENOMEM: not mapped, or no memory. More than once, as what was not mapped may be mapped by now.
+  for (let tries = 0; written === E.ENOMEM && msync(start, length, MS_ASYNC) === 0; tries++) {
+    if (tries === RETRIES) throw outOfMemory(start, length);
+    if (madvise(start, length, MADV_POPULATE_WRITE) === 0) return;
+    written = errno();
+  }
   if (written === E.EINVAL) {
     if (madvise(start, length, MADV_POPULATE_READ) === 0) {
       if (!write) return;
@@ -47,12 +64,18 @@ export function isReadable(address: number, length: number): boolean {
   return madvise(start, pageCeil(address + length) - start, MADV_POPULATE_READ) === 0 || !knowsPopulate();
 }
 
+function outOfMemory(start: number, length: number): Error {
+  const advice =
+    "there is no room for the range's pages; free memory, or raise memory.max of the control group";
+  return systemError(E.ENOMEM, 'madvise', advice, { address: start, length });
+}
+
 function failure(error: number, start: number, length: number): Error {
   const details = { syscall: 'madvise', address: start, length };
   if (error === E.ENOMEM || error === E.EFAULT || error === E.EINVAL) {
     const why =
       error === E.ENOMEM
-        ? 'part of the range is not mapped in this process (or the system is out of memory)'
+        ? 'part of the range is not mapped in this process'
         : error === E.EFAULT
           ? 'part of the range lies past the end of its file'
           : 'part of the range is not in the address space, or cannot be pinned (PROT_NONE, device memory)';

@@ -93,7 +93,12 @@ export class UmmunotifyMonitor implements MemoryMonitor {
   #map(offset: number, shown: number, length: number): Int32Array {
     const mapping = new CollectedMapping(length);
     if (!mapping.show(this.#fd, offset)) {
-      throw systemError(errno(), 'mmap', `${this.#path} is not an ummunotify device`, { path: this.#path });
+      const error = errno();
+      const advice =
+        error === E.ENOMEM
+          ? 'this process may have no more mappings (sysctl vm.max_map_count)'
+          : `${this.#path} is not an ummunotify device`;
+      throw systemError(error, 'mmap', advice, { path: this.#path });
     }
     this.#mappings.push(mapping);
     return new Int32Array(mapping.view(shown));

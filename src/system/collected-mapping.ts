@@ -47,7 +47,10 @@ export class CollectedMapping {
     return this.#map(MAP_SHARED, fd, offset);
   }
 
-  /** Let go of the file. Views that somebody still holds show zeros from now on. */
+  /**
+   * Let go of the file. Views that somebody still holds show zeros from now on. A process that has all the mappings that
+   * it may have (vm.max_map_count) cannot replace one either: then the file stays until this is collected.
+   */
   release(): void {
     this.#map(MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   }

@@ -7,6 +7,9 @@ results=$1 selftests=$2 busybox=$3 driver=$4 seconds=$5 seed=$6
 
 tap 'debug kernel: selftest' "$selftests/ummunotify_test"
 tap 'debug kernel: isolation' "$selftests/ummunotify_isolation"
+tap 'debug kernel: failures, one by one' "$selftests/ummunotify_failnth"
+tap 'debug kernel: model' "$selftests/ummunotify_model" -t "$seconds" -s "$seed"
+tap 'debug kernel: model' "$selftests/ummunotify_model" -t "$seconds" -s "$seed" -f
 tap 'debug kernel: stress' "$selftests/ummunotify_stress" -t "$seconds" -s "$seed"
 tap 'debug kernel: stress' "$selftests/ummunotify_stress" -t "$seconds" -s "$seed" -f
 tap 'debug kernel: fuzzer' "$selftests/ummunotify_fuzz" -t "$seconds" -s "$seed"

@@ -20,7 +20,7 @@ const SCRIPTS = join('test', 'debug-kernel');
 const MEMORY = 4096;
 
 interface Options {
-  /** How long each of the four runs of load takes. */
+  /** How long each of the six runs of load takes. */
   readonly seconds: number;
   readonly seed: number;
   readonly only: string | undefined;

@@ -7,7 +7,7 @@ import { fuzzDevice } from './device.js';
 const [part, setting, ...numbers] = process.argv.slice(2);
 const [seed, seconds] = numbers.map(Number);
 try {
-  if (part === 'device') fuzzDevice(seed, Math.ceil(seconds / 2));
+  if (part === 'device') await fuzzDevice(seed, Math.ceil(seconds / 4));
   else if (part === 'cli') await fuzzCli(seed, Infinity, seconds);
   else {
     const { calls, refused } = runBatch({ setting: setting as Setting, seed, runs: 1e9, seconds });

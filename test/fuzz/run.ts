@@ -14,7 +14,9 @@ async function run(part: Part, setting: 'host' | 'device'): Promise<boolean> {
   const argv = [process.execPath, 'dist/test/fuzz/part.js', part, setting, String(seed), String(seconds)];
   if (setting === 'host') return (await runHere(argv)) === 0;
   announceVm();
-  return (await runWhereTheDeviceIs(argv, { ...defaultOptions(), limit })) === 0;
+  // So that the driver's objects can be counted.
+  const options = { ...defaultOptions(), limit, kernelArguments: ['slab_nomerge'] };
+  return (await runWhereTheDeviceIs(argv, options)) === 0;
 }
 
 endWithCaller();

@@ -21,12 +21,20 @@ export interface KernelState {
 export function kernelState(): KernelState {
   const { status, stdout } = spawnSync('rdma', ['-j', 'resource', 'show'], { encoding: 'utf8' });
   assert.equal(status, 0);
+  const devices = JSON.parse(stdout || '[]') as { ifindex: number }[];
   return {
-    objects: JSON.parse(stdout || '[]') as unknown,
+    // A device that is made anew has another number.
+    objects: devices.map((device) => ({ ...device, ifindex: undefined })),
     pinnedPages: pinnedPages(),
-    openFiles: existsSync('/sys/module/ummunotify/refcnt')
-      ? Number(readFileSync('/sys/module/ummunotify/refcnt', 'latin1'))
-      : 0,
+    ...driverState(),
+  };
+}
+
+/** What the kernel holds for the driver alone. */
+export function driverState(): Pick<KernelState, 'openFiles' | 'watches'> {
+  const references = '/sys/module/ummunotify/refcnt';
+  return {
+    openFiles: existsSync(references) ? Number(readFileSync(references, 'latin1')) : 0,
     watches: watches(),
   };
 }
@@ -50,7 +58,16 @@ function watches(): number | undefined {
 
 /** Wait until the kernel holds no more than it did: some of it lets go a moment after the last user is gone. */
 export async function settlesAt(expected: KernelState): Promise<void> {
-  const same = (): boolean => JSON.stringify(kernelState()) === JSON.stringify(expected);
+  await becomes(kernelState, expected);
+}
+
+/** Wait until the driver holds nothing for anybody. */
+export async function driverIsIdle(): Promise<void> {
+  await becomes(driverState, { openFiles: 0, watches: driverState().watches === undefined ? undefined : 0 });
+}
+
+async function becomes<State>(state: () => State, expected: State): Promise<void> {
+  const same = (): boolean => JSON.stringify(state()) === JSON.stringify(expected);
   for (let tries = 0; tries < 50 && !same(); tries++) await delay(100);
-  assert.deepEqual(kernelState(), expected);
+  assert.deepEqual(state(), expected);
 }

@@ -11,8 +11,8 @@ describe('the device, given anything, as root and as a user without rights', fun
 
   requireStack();
 
-  it('does what its interface says, has the kernel complain of nothing, and leaves nothing in it', function () {
+  it('does what its interface says, has the kernel complain of nothing, and leaves nothing in it', async function () {
     needs(this, 'gcc-12 + libc6-dev', existsSync('/usr/bin/gcc-12') && existsSync('/usr/include/stdio.h'));
-    fuzzDevice(SEED, 5);
+    await fuzzDevice(SEED, 5);
   });
 });

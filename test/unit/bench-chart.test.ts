@@ -3,13 +3,20 @@ import { bars } from '../../bench/chart/bars.js';
 import { lines } from '../../bench/chart/lines.js';
 import { scale } from '../../bench/chart/scale.js';
 import { svg } from '../../bench/coverage/svg.js';
-import { elements, resultOf } from './bench-fixture.js';
+import type { Figure, Result, Row } from '../../bench/result.js';
+import { type Element, elements, resultOf } from './bench-fixture.js';
 
 const rows = [
   { size: 1, kind: 'a', fast: 10, 'fast ±%': 20, slow: 40 },
   { size: 100, kind: 'b', fast: 20, 'fast ±%': 0, slow: 80 },
 ];
 const SERIES = ['fast', 'slow'];
+
+const elementsOf = (figure: Figure, result: Result): Element[] => {
+  const picture = figure(result);
+  assert.ok(picture !== undefined, 'nothing is shown');
+  return elements(picture);
+};
 
 const count = (texts: readonly string[], text: string): number => texts.filter((one) => one === text).length;
 
@@ -67,10 +74,10 @@ describe('a chart', () => {
 
   it('is XML', () => {
     for (const chart of [barChart, lineChart]) {
-      const [root] = elements(chart(resultOf(rows)));
+      const [root] = elementsOf(chart, resultOf(rows));
       assert.equal(root.name, 'svg');
     }
-    const [root] = elements(barChart(resultOf(rows)));
+    const [root] = elementsOf(barChart, resultOf(rows));
     assert.equal(root.attributes.get('aria-label'), 'Bars &lt;&amp;&gt; &quot;more&quot;');
   });
 
@@ -81,7 +88,7 @@ describe('a chart', () => {
   });
 
   it('has bars as long as the values are great', () => {
-    const drawn = elements(barChart(resultOf(rows))).filter(({ name, attributes }) => {
+    const drawn = elementsOf(barChart, resultOf(rows)).filter(({ name, attributes }) => {
       return name === 'rect' && attributes.has('fill');
     });
     const widths = drawn.map(({ attributes }) => number(attributes, 'width'));
@@ -93,7 +100,7 @@ describe('a chart', () => {
   });
 
   it('has whiskers as long as the spread is wide, where there is one', () => {
-    const drawn = elements(barChart(resultOf(rows)));
+    const drawn = elementsOf(barChart, resultOf(rows));
     const whiskers = drawn.filter(({ attributes }) => attributes.get('class') === 'whisker');
     assert.equal(whiskers.length, 1);
     const [, from, to] = /^M([\d.]+) .*H([\d.]+)/.exec(whiskers[0].attributes.get('d')!)!.map(Number);
@@ -101,14 +108,14 @@ describe('a chart', () => {
     // 20% either way.
     assert.ok(Math.abs(to - from - 0.4 * number(bar.attributes, 'width')) < 1, `${from} to ${to}`);
     assert.equal(
-      elements(lineChart(resultOf(rows))).filter(({ attributes }) => attributes.get('class') === 'whisker')
+      elementsOf(lineChart, resultOf(rows)).filter(({ attributes }) => attributes.get('class') === 'whisker')
         .length,
       1,
     );
   });
 
   it('draws twice as much as far up, wherever it is on a logarithmic axis', () => {
-    const circles = elements(lineChart(resultOf(rows))).filter(
+    const circles = elementsOf(lineChart, resultOf(rows)).filter(
       ({ name, attributes }) => name === 'circle' && attributes.get('r') === '3.5',
     );
     const heights = circles.map(({ attributes }) => number(attributes, 'cy'));
@@ -128,7 +135,7 @@ describe('a chart', () => {
       unit: 'us',
       series: { by: 'monitor', value: 'us' },
     });
-    const texts = elements(chart(resultOf(long))).map(({ text }) => text);
+    const texts = elementsOf(chart, resultOf(long)).map(({ text }) => text);
     assert.ok(
       ['none', 'ummunotify', '5 us', '1 us'].every((text) => count(texts, text) === 1),
       texts.join('|'),
@@ -137,22 +144,37 @@ describe('a chart', () => {
 
   it('says where it ran, and that a virtual machine is good for ratios only', () => {
     const subtitle = (where: 'host' | 'virtual machine'): string =>
-      elements(lineChart(resultOf(rows, { where }))).find(({ text }) => text.includes('Linux 6.1.0'))!.text;
+      elementsOf(lineChart, resultOf(rows, { where })).find(({ text }) => text.includes('Linux 6.1.0'))!.text;
     assert.match(subtitle('host'), /^on the host · Linux 6\.1\.0 · 2 x Model · 2026-11-24$/);
     assert.match(subtitle('virtual machine'), /ratios only/);
   });
 
-  it('leaves out a series that the result does not have, and says when there is none', () => {
+  it('leaves out a series that the result does not have, and is none when it has no other', () => {
     const texts = (own: typeof rows | { size: number; slow: number }[]): string[] =>
-      elements(lineChart(resultOf(own))).map(({ text }) => text);
+      elementsOf(lineChart, resultOf(own)).map(({ text }) => text);
     const some = texts([{ size: 1, slow: 4 }]);
     assert.ok(some.includes('slow') && !some.includes('fast'));
-    assert.ok(texts([]).includes('The result has none of this.'));
+    assert.deepEqual(
+      [lineChart, barChart].map((chart) => chart(resultOf([]))),
+      [undefined, undefined],
+    );
+  });
+
+  it('names the series whose bars are the only ones', () => {
+    const texts = (own: readonly Row[]): string[] =>
+      elementsOf(barChart, resultOf(own)).map(({ text }) => text);
+    assert.equal(count(texts([{ size: 1, slow: 4 }]), 'slow'), 1);
+    assert.equal(count(texts([{ size: 1, slow: 4, fast: 2 }]), 'slow'), 1);
+    const chart = bars({ title: 'One', category: 'size', unit: 'ns', series: ['slow'] });
+    assert.equal(
+      elementsOf(chart, resultOf([{ size: 1, slow: 4 }])).filter(({ text }) => text === 'slow').length,
+      0,
+    );
   });
 
   it('keeps names at the ends of lines apart, and below the title', () => {
     const close = [1, 2].map((size) => ({ size, fast: 100 * size, slow: 100 * size }));
-    const drawn = elements(lineChart(resultOf(close)));
+    const drawn = elementsOf(lineChart, resultOf(close));
     const [a, b] = drawn
       .filter(({ text }) => SERIES.includes(text))
       .map(({ attributes }) => number(attributes, 'y'));
@@ -160,5 +182,26 @@ describe('a chart', () => {
     const points = drawn.filter(({ attributes }) => attributes.get('r') === '3.5');
     const highest = Math.min(...points.map(({ attributes }) => number(attributes, 'cy')));
     assert.ok(Math.min(a, b) >= highest, `${a} and ${b} above ${highest}`);
+  });
+
+  it('has a dashed line at the value that is marked, with its name, and room for it', () => {
+    const marked = lines({
+      title: 'Marked',
+      x: { column: 'size', scale: 'log' },
+      y: { unit: 'ns', scale: 'log' },
+      mark: { value: 1000, label: 'target' },
+      series: SERIES,
+    });
+    const drawn = elementsOf(marked, resultOf(rows));
+    const [line] = drawn.filter(({ attributes }) => attributes.get('class') === 'mark');
+    const [, height] = /^M[\d.]+ ([\d.]+)H/.exec(line.attributes.get('d')!)!.map(Number);
+    const points = drawn.filter(({ attributes }) => attributes.get('r') === '3.5');
+    const [ten, , , eighty] = points.map(({ attributes }) => number(attributes, 'cy'));
+    // 10 to 80 are three doublings, and 80 to 1000 is Math.log2(12.5) of them.
+    assert.ok(Math.abs((eighty - height) / (ten - eighty) - Math.log2(12.5) / 3) < 0.01, `${height}`);
+    assert.equal(drawn.filter(({ text }) => text === 'target').length, 1);
+    assert.ok(
+      !elementsOf(lineChart, resultOf(rows)).some(({ attributes }) => attributes.get('class') === 'mark'),
+    );
   });
 });

@@ -9,7 +9,7 @@ import type { Column } from '../../bench/about/about.js';
 import { parseCommandLine, UsageError } from '../../bench/command-line.js';
 import { compare, type Comparison } from '../../bench/compare/compare.js';
 import { regressions, renderComparison } from '../../bench/compare/render.js';
-import type { Result, Row } from '../../bench/result.js';
+import { benchOf, type Result, type Row } from '../../bench/result.js';
 import { loadResults, NoResultError } from '../../bench/saved.js';
 import { resultOf } from './bench-fixture.js';
 
@@ -162,6 +162,17 @@ describe('a saved result', () => {
   });
 });
 
+describe('the name of a result', () => {
+  it('is that of its benchmark, the longest that fits, or has the part after it', () => {
+    const known = ['hit', 'hit-proof', 'coverage', 'miss'];
+    const of = (result: string): string | undefined => benchOf(result, known);
+    assert.deepEqual(
+      ['hit', 'hit-proof', 'hit-proof-vm', 'coverage-6.12', 'miss-vm', 'missing', 'other'].map(of),
+      ['hit', 'hit-proof', 'hit-proof', 'coverage', 'miss', undefined, undefined],
+    );
+  });
+});
+
 describe('the command line of the benchmarks', () => {
   const refused = (line: string): string => {
     try {
@@ -249,6 +260,26 @@ describe('npm run bench -- --compare', function () {
     const { stdout } = run('--compare', 'before.json', 'worse.json', '--json');
     const [{ name, differences }] = JSON.parse(stdout) as Comparison[];
     assert.deepEqual([name, differences[0].change, differences[0].verdict], ['kernel', 100, 'worse']);
+  });
+
+  it('compares the parts of a benchmark each with its own', () => {
+    for (const [name, times] of [
+      ['earlier', 1],
+      ['later', 2],
+    ] as const) {
+      mkdirSync(join(folder, name));
+      for (const part of ['kernel', 'kernel-6.12']) {
+        const munmap = part === 'kernel' ? 1000 : 1000 * times;
+        const result = resultOf([{ ranges: 1, munmap }], { name: part });
+        writeFileSync(join(folder, name, `${part}.json`), JSON.stringify(result));
+      }
+    }
+    for (const names of [[], ['kernel']]) {
+      const { status, stdout, stderr } = run(...names, '--compare', 'earlier', 'later');
+      assert.deepEqual([status, stderr], [1, '']);
+      assert.match(stdout, /^kernel: no regression$/m);
+      assert.match(stdout, /^kernel-6\.12: 1 of 1 are a REGRESSION$/m);
+    }
   });
 
   it('ends with 2 when there is nothing to compare, or no such thing to do', () => {

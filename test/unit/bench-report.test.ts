@@ -6,17 +6,27 @@ import { report } from '../../bench/report/report.js';
 import type { Result, Row } from '../../bench/result.js';
 import { elements, resultOf } from './bench-fixture.js';
 
+/** What the figures choose rows by. */
+const CHOSEN: Readonly<Record<string, readonly Row[]>> = {
+  hit: [{ what: 'hit', ranges: 10_000 }],
+  miss: [{ what: 'register + insert' }, { what: 'evict + deregister' }],
+  overhead: [{ registrations: 1_000 }, { registrations: 1_000_000 }],
+  storm: [{ remapped: 'at once' }, { remapped: 'in between' }],
+  transfer: [{ what: 'write' }, { what: 'read' }],
+};
+
 /** Rows with a value in each column that the benchmark describes. */
 function sampleOf(name: string): Result {
   const columns = Object.entries(BENCHES.get(name)!.about.columns);
-  const rows = [1, 2].map((n) =>
-    Object.fromEntries(
+  const rows = [1, 2].flatMap((n) => {
+    const row = Object.fromEntries(
       columns.map(([column, kind]): [string, Row[string]] => [
         column,
         typeof kind === 'object' && 'words' in kind ? kind.words[0] : n,
       ]),
-    ),
-  );
+    );
+    return (CHOSEN[name] ?? [{}]).map((chosen) => ({ ...row, ...chosen }));
+  });
   return resultOf(rows, { name, command: `npm run bench -- ${name}` });
 }
 
@@ -32,6 +42,33 @@ describe('the report of the benchmarks', () => {
       assert.equal(own.split('<svg').length - 1, about.figures.length, name);
       assert.ok(own.includes('<table>') && own.includes(`npm run bench -- ${name}`), name);
     }
+  });
+
+  it('has the parts of a benchmark in one section, each with its answer, figures and table', () => {
+    const parts = ['storm', 'storm-vm'].map((name, n): [string, Result] => [
+      name,
+      { ...sampleOf('storm'), name, where: n === 0 ? 'host' : 'virtual machine' },
+    ]);
+    const page = report(BENCHES, new Map([...parts].reverse()));
+    assert.doesNotMatch(page, /<section id="storm-vm">/);
+    const own = page.split('<section id="storm">')[1].split('</section>')[0];
+    const headings = [...own.matchAll(/<h3>(.*?)<\/h3>/g)].map(([, heading]) => heading);
+    assert.deepEqual(headings, [
+      'On the host, Linux 6.1.0',
+      'In the virtual machine (ratios only), Linux 6.1.0',
+    ]);
+    assert.equal(own.split('<table>').length - 1, 2);
+    assert.equal(own.split('<svg').length - 1, 2 * BENCHES.get('storm')!.about.figures.length);
+    assert.equal(own.split(BENCHES.get('storm')!.about.method.slice(0, 40)).length - 1, 1);
+    assert.doesNotMatch(report(BENCHES, new Map([parts[0]])), /<h3>/);
+  });
+
+  it('leaves out a figure of what the result does not have', () => {
+    const rows = sampleOf('miss').rows.map((row) =>
+      Object.fromEntries(Object.entries(row).filter(([column]) => column !== 'cache itself')),
+    );
+    const page = report(BENCHES, new Map([['miss', resultOf(rows, { name: 'miss' })]]));
+    assert.equal(page.split('<svg').length - 1, BENCHES.get('miss')!.about.figures.length - 1);
   });
 
   it('needs nothing but itself', () => {

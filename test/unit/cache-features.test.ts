@@ -780,6 +780,8 @@ describe('cache: bad input', () => {
     const { monitor, registrar } = modelled();
     const make = (options: object) => () => new RegistrationCache(options as never);
     assert.throws(make({ monitor: { watch() {} }, registrar }), /option monitor has no unwatch\(\)/);
+    const short = { watch() {}, unwatch() {}, drain() {}, close() {}, counter: new Int32Array(1) };
+    assert.throws(make({ monitor: short, registrar }), /option monitor has no counter/);
     assert.throws(make({ monitor, registrar: {} }), /option registrar has no register\(\)/);
   });
 });

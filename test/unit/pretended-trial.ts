@@ -26,3 +26,4 @@ for (const one of cases) {
   await tell({ ...one, cell: 'fresh', pfn: 'same', errno: '' });
 }
 process.disconnect();
+if (cases[0].change === 'fails at the end') process.exitCode = 4;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Cell } from '../../bench/coverage/cell.js';
+import type { Cell, Monitor } from '../../bench/coverage/cell.js';
 import { type Trial, tryCases } from '../../bench/coverage/try-cases.js';
 
 describe('bench: coverage: what does not come', function () {
@@ -47,5 +47,12 @@ describe('bench: coverage: what does not come', function () {
       startLimit: 500,
     });
     await assert.rejects(cells, /began with no change in time/);
+  });
+
+  it('is a failure when it is the end of the process, of a monitor that promises something', async () => {
+    const end = (monitor: Monitor): Promise<Cell[]> =>
+      tryCases(monitor, cases('fails at the end'), () => undefined, trial);
+    await assert.rejects(end('ummunotify'), /failed at its end: exit status 4/);
+    assert.deepEqual((await end('ucx')).map(seen), ['fresh  1']);
   });
 });

@@ -6,6 +6,8 @@
 #ifndef LOAD_H
 #define LOAD_H
 
+#include "fail_nth.h"
+
 #include <linux/ummunotify.h>
 
 #include <errno.h>
@@ -29,7 +31,6 @@
 
 #define DEVICE		"/dev/ummunotify"
 #define EXIT_SKIP	4	/* as in kselftest */
-#define DEBUGFS		"/sys/kernel/debug/"
 #define EVENTS_MAX	128	/* what one read() delivers at most */
 
 struct options {
@@ -100,64 +101,14 @@ static noreturn void die(const char *fmt, ...)
 		    #cond, errno, strerror(errno));			\
 } while (0)
 
-/* Failures on demand: the nth allocation or user copy of the next call. */
+/* Failures now and then, of the next call. */
 
-static __thread int fail_nth_fd = -1;
 static __thread bool fail_nth_armed;
 
-static inline void set_attribute(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, value, strlen(value)) < 0)
-		printf("# cannot set %s\n", path);
-	close(fd);
-}
-
-/* False where the kernel cannot do it. */
-static inline bool faults_start(void)
-{
-	static const char * const kinds[] = {
-		"failslab", "fail_page_alloc", "fail_usercopy",
-	};
-	char path[128];
-
-	if (access("/proc/thread-self/fail-nth", W_OK))
-		return false;
-	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		snprintf(path, sizeof(path), DEBUGFS "%s/verbose", kinds[i]);
-		set_attribute(path, "0");
-		snprintf(path, sizeof(path), DEBUGFS "%s/ignore-gfp-wait",
-			 kinds[i]);
-		if (!access(path, F_OK))
-			set_attribute(path, "N");
-	}
-	set_attribute(DEBUGFS "fail_page_alloc/min-order", "0");
-	return true;
-}
-
-static inline void fail_nth_write(unsigned int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	if (fail_nth_fd < 0)
-		fail_nth_fd = open("/proc/thread-self/fail-nth",
-				   O_RDWR | O_CLOEXEC);
-	if (fail_nth_fd >= 0 && pwrite(fail_nth_fd, text, len, 0) == len)
-		fail_nth_armed = n;
-}
-
-/*
- * Let the next call fail now and then. The file is of the thread that opened
- * it: a child begins with fail_nth_forget().
- */
 static inline void fault_before(void)
 {
 	if (opt.faults && one_in(3))
-		fail_nth_write(1 + below(one_in(4) ? 40 : 8));
+		fail_nth_armed = fail_nth_write(1 + below(one_in(4) ? 40 : 8));
 }
 
 /* True when the call may have been failed; keeps errno. */
@@ -168,16 +119,9 @@ static inline bool fault_after(void)
 
 	if (was_armed)
 		fail_nth_write(0);
+	fail_nth_armed = false;
 	errno = err;
 	return was_armed;
-}
-
-static inline void fail_nth_forget(void)
-{
-	if (fail_nth_fd >= 0)
-		close(fail_nth_fd);
-	fail_nth_fd = -1;
-	fail_nth_armed = false;
 }
 
 /* Time */
@@ -207,6 +151,7 @@ static inline pid_t fork_child(void)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		fail_nth_forget();
+		fail_nth_armed = false;
 	}
 	return pid;
 }

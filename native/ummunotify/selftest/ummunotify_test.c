@@ -6,6 +6,9 @@
  * ummunotify_test [-l] [name...]
  */
 #define _GNU_SOURCE
+#include "cgroup.h"
+#include "tap.h"
+
 #include <linux/ummunotify.h>
 #include <linux/userfaultfd.h>
 
@@ -40,60 +43,10 @@
 #define DEVICE		"/dev/ummunotify"
 #define MAX_RANGES	"/sys/module/ummunotify/parameters/max_ranges"
 #define OPEN_PLACES	"/sys/module/ummunotify/parameters/open_places"
-#define TIME_LIMIT	120	/* seconds, also enough for an emulated CPU */
-#define EXIT_SKIP	4
 #define ALL_FEATURES	(UMMUNOTIFY_FEATURE_KIND | \
 			 UMMUNOTIFY_FEATURE_TRANSLATION | \
 			 UMMUNOTIFY_FEATURE_GENERATION | \
 			 UMMUNOTIFY_FEATURE_BATCH)
-
-static size_t page;
-
-/* Outcome of a test: the process ends. */
-
-static void fail(const char *file, int line, const char *fmt, ...)
-{
-	va_list args;
-
-	printf("# %s:%d: ", file, line);
-	va_start(args, fmt);
-	vprintf(fmt, args);
-	va_end(args);
-	printf("\n");
-	fflush(stdout);
-	_exit(1);
-}
-
-static void skip(const char *why)
-{
-	printf("# SKIP %s\n", why);
-	fflush(stdout);
-	_exit(EXIT_SKIP);
-}
-
-#define CHECK(cond) do {						\
-	if (!(cond))							\
-		fail(__FILE__, __LINE__, "%s (errno %d, %s)", #cond,	\
-		     errno, strerror(errno));				\
-} while (0)
-
-#define CHECK_EQ(a, b) do {						\
-	long long _a = (long long)(a), _b = (long long)(b);		\
-									\
-	if (_a != _b)							\
-		fail(__FILE__, __LINE__, "%s is %lld (%#llx), not %lld (%#llx)", \
-		     #a, _a, _a, _b, _b);				\
-} while (0)
-
-#define CHECK_ERRNO(call, err) do {					\
-	long long _r;							\
-									\
-	errno = 0;							\
-	_r = (long long)(call);						\
-	if (_r != -1 || errno != (err))					\
-		fail(__FILE__, __LINE__, "%s gives %lld, errno %d (%s), not errno %d", \
-		     #call, _r, errno, strerror(errno), err);		\
-} while (0)
 
 /* The interface, as a client would wrap it. */
 
@@ -2000,58 +1953,26 @@ static void test_cost_does_not_grow_with_ranges(void)
 	CHECK(many < 5 * few);
 }
 
-#define CGROUP "/tmp/ummunotify-cgroup"
-
-static long read_number(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	long n = -1;
-
-	if (f) {
-		if (fscanf(f, "%ld", &n) != 1)
-			n = -1;
-		fclose(f);
-	}
-	return n;
-}
-
-static bool write_string(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	close(fd);
-	return ok;
-}
-
 static void test_memory_is_charged_to_its_user(void)
 {
 	const int ranges = 100000;
 	pid_t pid;
 
-	mkdir(CGROUP, 0755);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL))
-		skip("cannot mount cgroup2");
-	write_string(CGROUP "/cgroup.subtree_control", "+memory");
-	if ((mkdir(CGROUP "/test", 0755) && errno != EEXIST) ||
-	    read_number(CGROUP "/test/memory.current") < 0) {
-		umount(CGROUP);
-		skip("no memory controller");
-	}
+	cgroup_make();
 	pid = fork();
 	if (!pid) {
 		struct watcher w;
 		long before, after;
 		char *p;
 
-		CHECK(write_string(CGROUP "/test/cgroup.procs", "0"));
+		CHECK(cgroup_enter());
 		w = watcher_open(O_NONBLOCK);
 		p = map(1);
 		CHECK_EQ(watch(w, p, page, ranges), 0);
-		before = read_number(CGROUP "/test/memory.current");
+		before = read_number(CGROUP "/memory.current");
 		for (int i = 0; i < ranges; i++)
 			CHECK_EQ(watch(w, p, page, i), 0);
-		after = read_number(CGROUP "/test/memory.current");
+		after = read_number(CGROUP "/memory.current");
 		printf("# %ld bytes a range\n", (after - before) / ranges);
 		/* 128, and more with what debugging and the group itself add. */
 		CHECK(after - before > 120L * ranges);
@@ -2059,9 +1980,7 @@ static void test_memory_is_charged_to_its_user(void)
 		_exit(0);
 	}
 	wait_child(pid);
-	rmdir(CGROUP "/test");
-	umount(CGROUP);
-	rmdir(CGROUP);
+	cgroup_remove();
 }
 
 /* Close while everything else is going on. */
@@ -2511,12 +2430,7 @@ static void test_generation_before_counter(void)
 	CHECK(*w.counter > 100);
 }
 
-#define TEST(name) { #name, test_ ## name }
-
-static const struct {
-	const char *name;
-	void (*fn)(void);
-} tests[] = {
+static const struct tap_test tests[] = {
 	TEST(abi),
 	TEST(open_modes),
 	TEST(unprivileged_user),
@@ -2582,62 +2496,7 @@ static const struct {
 	TEST(generation_before_counter),
 };
 
-static bool is_chosen(const char *name, int argc, char **argv)
-{
-	if (argc < 2)
-		return true;
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(name, argv[i]))
-			return true;
-	return false;
-}
-
 int main(int argc, char **argv)
 {
-	const int n = sizeof(tests) / sizeof(*tests);
-	int passed = 0, failed = 0, skipped = 0;
-
-	page = sysconf(_SC_PAGESIZE);
-	if (argc == 2 && !strcmp(argv[1], "-l")) {
-		for (int i = 0; i < n; i++)
-			puts(tests[i].name);
-		return 0;
-	}
-
-	printf("TAP version 13\n1..%d\n", n);
-	for (int i = 0; i < n; i++) {
-		int status;
-		pid_t pid;
-
-		if (!is_chosen(tests[i].name, argc, argv)) {
-			printf("ok %d %s # SKIP not asked for\n", i + 1,
-			       tests[i].name);
-			continue;
-		}
-		fflush(stdout);
-		pid = fork();
-		if (!pid) {
-			alarm(TIME_LIMIT);
-			tests[i].fn();
-			fflush(stdout);
-			_exit(0);
-		}
-		waitpid(pid, &status, 0);
-		if (WIFEXITED(status) && !WEXITSTATUS(status)) {
-			passed++;
-			printf("ok %d %s\n", i + 1, tests[i].name);
-		} else if (WIFEXITED(status) &&
-			   WEXITSTATUS(status) == EXIT_SKIP) {
-			skipped++;
-			printf("ok %d %s # SKIP\n", i + 1, tests[i].name);
-		} else {
-			failed++;
-			if (WIFSIGNALED(status))
-				printf("# killed by signal %d\n",
-				       WTERMSIG(status));
-			printf("not ok %d %s\n", i + 1, tests[i].name);
-		}
-	}
-	printf("# passed %d, failed %d, skipped %d\n", passed, failed, skipped);
-	return failed ? 1 : 0;
+	return run_tests(tests, sizeof(tests) / sizeof(*tests), argc, argv);
 }

@@ -41,18 +41,20 @@ const complaints: string[] = [];
 /** Their microtasks are over when the next call is made. */
 let current = '';
 
+// It would have ended the process, whatever its code.
 process.on('uncaughtException', (error) => {
-  complain(current, error, { anyCode: true });
+  if (!(error instanceof OfTheCaller))
+    complaints.push(`${current}: nobody caught ${error.stack ?? String(error)}`);
 });
 
 /** Note a failure that is not one of those that are promised. */
-function complain(what: string, error: unknown, { anyCode = false, wrongThis = false } = {}): void {
+function complain(what: string, error: unknown, { wrongThis }: { wrongThis: boolean }): void {
   if (error instanceof OfTheCaller) return;
   refused++;
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
   // The language's own refusal of a method on an object of another class.
   if (wrongThis && error instanceof TypeError) return;
-  if (error instanceof Error && typeof code === 'string' && (anyCode || isDocumented(code))) return;
+  if (error instanceof Error && typeof code === 'string' && isDocumented(code)) return;
   const text = error instanceof Error ? error.stack : String(error);
   complaints.push(`${what}: ${String(name)} without a documented code (${String(code)}): ${text ?? ''}`);
 }
@@ -136,6 +138,8 @@ try {
     includeErrorInReport: true,
     interruptAfterTimeLimit: Number(seconds) * 1000,
   });
+  // Of the last calls' promises.
+  if (complaints.length !== 0) throw new Error(complaints.join('\n'));
   process.stdout.write(`${JSON.stringify({ calls, refused, called: [...called].sort() })}\n`);
   process.exitCode = 0;
 } catch (error) {
