@@ -14,10 +14,10 @@ import { perftest } from './transfer/perftest.js';
 import { Stream } from './transfer/stream.js';
 import { Acquired, Bounce, type Subject } from './transfer/subjects.js';
 
-/** Milliseconds until the compilers have settled, the first time and later. */
-const [SETTLING, WARM_UP] = [1500, 200];
+/** Milliseconds until the compilers have settled, the first time that a subject has its turn, and later. */
+const [SETTLING, WARM_UP] = [6000, 500];
 /** Of a measurement; perftest takes whole seconds. */
-const MEASURED = 400;
+const MEASURED = 1000;
 /** Of one message at a time, of which there are no more than these. */
 const ROUNDS_ALONE = 3;
 
@@ -74,7 +74,7 @@ async function measure(size: Size, operation: Operation, messages: Messages, rke
       const rate = (one: typeof flow): Promise<number> | number =>
         name === 'perftest'
           ? perftest(connection, one, one, false)
-          : nodeRate(name, one, messages, rkey, round === 1 ? SETTLING : WARM_UP);
+          : nodeRate(name, one, messages, rkey, rows.length === 0 && round === 1 ? SETTLING : WARM_UP);
       const { full, alone } = samples[name];
       full.push(await rate(flow));
       // Where the window has room for one it is always alone.

@@ -8,6 +8,7 @@ import { PagemapWitness } from './memory/pagemap.js';
 import type { MonitorName } from './monitor/choice.js';
 import { choiceOf } from './monitor/choose.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
+import { publishForOperator } from './publish/publish.js';
 import { ProtectionDomain } from './verbs/protection-domain.js';
 import { IbverbsRegistrar } from './verbs/registrar.js';
 
@@ -58,6 +59,7 @@ export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = 
       registrar: new IbverbsRegistrar(pd),
     });
     if (settings.bypass === true) cache.bypass = true;
+    if (settings.publish === true) publishForOperator(cache);
     warnOfSlips();
     warnOfNone(monitor);
     return cache;

@@ -13,6 +13,7 @@ export interface Settings {
   maxPinnedBytes?: number;
   bypass?: boolean;
   checking?: boolean;
+  publish?: boolean;
 }
 
 interface Variable<T> {
@@ -65,6 +66,12 @@ export const VARIABLES: Variables = {
     name: 'RDMA_REGCACHE_CHECKING',
     values: '1 | 0',
     meaning: 'compare the page frames at every hit (as root; slow), for tests',
+    parse: flag,
+  },
+  publish: {
+    name: 'RDMA_REGCACHE_STATS',
+    values: '1 | 0',
+    meaning: 'let this user watch the statistics of caches with rdma-regcache stats',
     parse: flag,
   },
 };

@@ -1,7 +1,8 @@
 import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 
 /** Every warning this package gives, by the code in it. */
-export type WarningCode = 'RDMA_REGCACHE_NO_MONITOR' | 'RDMA_REGCACHE_UNKNOWN_VARIABLE';
+export type WarningCode =
+  'RDMA_REGCACHE_NO_MONITOR' | 'RDMA_REGCACHE_NO_STATISTICS' | 'RDMA_REGCACHE_UNKNOWN_VARIABLE';
 
 /**
  * Emit a process warning, of type RegcacheWarning, unless this process has. Threads know it of the one that started

@@ -1,7 +1,8 @@
-// npm test: the static checks, mocha's unit tests here, its system tests where the RDMA device is, and the tests of the
-// virtual machine's runner; kills and limits, the driver's C clients, the tests on two NUMA nodes and those between two
-// machines when asked for.
-// Usage: npm test -- [--only lint|unit|hooks|system|vm|survival|client|numa|coverage|two-machines]... [--kernel 6.1|6.12] [--grep PATTERN]
+// npm test: the static checks, mocha's unit tests here and those of the package that npm packs, its system tests where
+// the RDMA device is, and the tests of the virtual machine's runner; kills and limits, the driver's C clients, the tests
+// on two NUMA nodes and those between two machines when asked for.
+// Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage|two-machines]...
+//   [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
@@ -12,13 +13,13 @@ import { runMocha } from './driver/mocha-suite.js';
 import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
 import { runStaticChecks } from './driver/static-checks.js';
 
-const USUAL = ['lint', 'unit', 'hooks', 'system', 'vm'] as const;
+const USUAL = ['lint', 'unit', 'package', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
 const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage', 'two-machines'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
-const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'hooks']);
+const HERE: ReadonlySet<Part> = new Set(['lint', 'unit', 'package', 'hooks']);
 
 /** Seconds that a part may take in the virtual machine: several times what it does take, as others may be at work, too. */
 const LIMIT = 1800;
@@ -34,8 +35,9 @@ const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
 };
 
 const TITLES: Record<Part, string> = {
-  lint: 'lint: types, eslint, prettier (half a minute)',
+  lint: 'lint: types, eslint, prettier, the reference of the interface (half a minute)',
   unit: 'unit: what runs anywhere',
+  package: 'package: what npm packs, in a project of its own, on three versions of Node (half a minute)',
   hooks: "hooks: the monitor that hooks libc, which must not happen to the other tests' process",
   system:
     'system: over the driver and a device, in the virtual machine where there are none (it boots first)',
@@ -96,6 +98,7 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
     case 'lint':
       return runStaticChecks();
     case 'unit':
+    case 'package':
     case 'hooks':
       return runMocha(part, runHere, grep);
     case 'system':

@@ -129,8 +129,9 @@ function verdict(arrived: Buffer, old: Buffer, now: Buffer): Attempt['cell'] {
 }
 
 /** A registration, or why none was to be had. */
-const acquire = (source: Source, { address }: Place): Registered | (Outcome & Disposable) =>
-  getOr('refused', undefined, () => source.acquire(address, MESSAGE_BYTES));
+function acquire(source: Source, { address }: Place): Registered | (Outcome & Disposable) {
+  return getOr('refused', undefined, () => source.acquire(address, MESSAGE_BYTES));
+}
 
 /** What a call returns, or that it threw an error (with this code, if there is one), and what that comes to. */
 function getOr<Result extends Disposable>(

@@ -49,8 +49,13 @@ const KERNEL_BUILD = [
   { name: 'patch', present: () => hasProgram('patch') },
 ];
 
-/** What building the driver's C clients for 32 bits needs, and comparing our layouts of verbs.h and rdma_cma.h with a compiler's. */
+/**
+ * What building the driver's C clients for 32 bits needs, compiling the C sources for arm64, and comparing our layouts of
+ * verbs.h and rdma_cma.h with a compiler's.
+ */
 const CLIENTS = [
+  { name: 'gcc-aarch64-linux-gnu', present: () => hasProgram('aarch64-linux-gnu-gcc') },
+  { name: 'libc6-dev-arm64-cross', present: () => existsSync('/usr/aarch64-linux-gnu/include/stdio.h') },
   { name: 'gcc-12-multilib', present: () => existsSync('/usr/lib32/libc.so.6') },
   { name: 'libibverbs-dev', present: () => existsSync('/usr/include/infiniband/verbs.h') },
   { name: 'librdmacm-dev', present: () => existsSync('/usr/include/rdma/rdma_cma.h') },

@@ -5,7 +5,7 @@
 //                                        virtual machine needs only where this machine has no RDMA device itself
 //   node native/setup/setup.mjs vm       the same, with what the virtual machine needs in any case
 //   node native/setup/setup.mjs kernel   the same, with what building a kernel needs
-//   node native/setup/setup.mjs clients  the same as device, and a compiler for 32-bit C programs
+//   node native/setup/setup.mjs clients  the same as device, and compilers for C programs of 32 bits and for arm64
 //   node native/setup/setup.mjs tests    the same as device, and what the tests of all monitors need
 //   node native/setup/setup.mjs ucx      the same as device, UCX with a compiler, to measure beside it, and strace
 //   node native/setup/setup.mjs perftest the same as device, and perftest, to measure beside it

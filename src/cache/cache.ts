@@ -673,6 +673,11 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return sizeClasses(this.#pinning());
   }
 
+  /** True once it was closed. */
+  get closed(): boolean {
+    return this.#state === 'closed';
+  }
+
   /** True while acquires go past the cache: each makes a registration of its own, which ends at its release. */
   get bypass(): boolean {
     return this.#bypass;

@@ -3,12 +3,14 @@ import { CliError, EXIT } from './cli-error.js';
 import { doctor } from './doctor/command.js';
 import { moduleCommand } from './module/command.js';
 import { packageVersion } from './package.js';
+import { stats } from './stats/command.js';
 import { USAGE } from './usage.js';
 
 type Command = (args: readonly string[]) => Promise<number>;
 const COMMANDS = new Map<string, Command>([
   ['doctor', doctor],
   ['module', moduleCommand],
+  ['stats', stats],
 ]);
 
 async function run([name = '', ...args]: readonly string[]): Promise<number> {

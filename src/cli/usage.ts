@@ -14,6 +14,7 @@ export const USAGE = `Usage: rdma-regcache COMMAND [OPTIONS]
   module build        build the ummunotify kernel module for this kernel
   module install      the same, install it, load it, and have it loaded at every boot; as root
   module status       whether it is loaded, usable and of the same version as this package
+  stats               what the caches of a running process do, second by second
 
   --help              show this; after a command, what it does and which options it takes
   --version           the version of this package
@@ -50,4 +51,16 @@ export const MODULE_USAGE = `Usage: rdma-regcache module build|install|status [O
 
 A compiler, make and the kernel's headers are needed; where they are missing, the command to get them is shown.
 Exit status: 0 done or yes, 1 failed or no, 2 for a wrong command line.
+`;
+
+export const STATS_USAGE = `Usage: rdma-regcache stats [PID|SOCKET] [OPTIONS]
+
+Shows what the caches of a process have done, again each second, until the process ends. The process takes part by
+publishStatistics(cache) or with RDMA_REGCACHE_STATS=1 in its environment; it is that of this user, unless root asks.
+Without PID or SOCKET the one process that takes part.
+
+  --once              only once
+  --json              for programs: { schema: 1, time, pid, title, caches: [...] }, a line each second
+
+Exit status: 0 shown, 1 there is nothing to show, 2 for a wrong command line.
 `;

@@ -49,7 +49,7 @@ export function locate(memory: Memory, into: Location): void {
 /**
  * The address of the first byte, as a number below 2^53. It stays the same as long as the memory is neither
  * detached nor transferred; growing a WebAssembly.Memory may move it.
- * @throws as {@link locate}
+ * @throws ERR_NOT_MEMORY, ERR_DETACHED_BUFFER, ERR_INVALID_LENGTH
  */
 export function addressOf(memory: Memory): number {
   const location: Location = { address: 0, length: 0 };

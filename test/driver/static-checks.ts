@@ -6,10 +6,11 @@ import { failed, passed, type Outcome } from './outcome.js';
 const CHECKS = {
   types: ['typescript/bin/tsc', '-p', '.', '--noEmit', '--incremental', 'false'],
   lint: ['eslint/bin/eslint.js', '.'],
+  reference: ['typedoc/bin/typedoc', '--emit', 'none'],
   format: ['prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'],
 };
 
-/** The compiler's, the linter's and the formatter's opinion of the sources, each counted as a test. */
+/** What the compiler, the linter, the formatter and TypeDoc say of the sources, each counted as a test. */
 export function runStaticChecks(): Promise<Outcome[]> {
   process.stdout.write('\n  sources\n');
   return Promise.all(Object.entries(CHECKS).map(([name, argv]) => check(name, argv)));

@@ -11,6 +11,8 @@ const WORDS = [
     'build',
     'install',
     'status',
+    'stats',
+    '--once',
     'help',
     '--help',
     '-h',

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { createCache } from '../../src/create-cache.js';
+import type { Snapshot } from '../../src/publish/snapshot.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
+import { PROGRAM } from '../cli.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair } from './verbs-fixture.js';
 
@@ -104,6 +108,20 @@ describe('createCache and the environment', () => {
     cache.acquire(memory).release();
     cache.acquire(memory).release();
     assert.equal(cache.statistics().hits, 0);
+  });
+
+  it('lets rdma-regcache stats look where it says so', async () => {
+    using pair = connectedPair();
+    using cache = withVariable('RDMA_REGCACHE_STATS', '1', () => createCache(pair.a.pd));
+    const memory = Buffer.alloc(PAGE_SIZE);
+    cache.acquire(memory).release();
+    const args = [PROGRAM, 'stats', '--once', '--json', String(process.pid)];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { caches } = JSON.parse(stdout) as Snapshot;
+    assert.deepEqual(
+      caches.map(({ statistics }) => statistics),
+      [cache.statistics()],
+    );
   });
 
   it('checks page frames where it says so, unless the program says no', () => {

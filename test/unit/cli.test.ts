@@ -17,7 +17,7 @@ describe('rdma-regcache, the program', function () {
   it('names its commands and all environment variables in --help', () => {
     const { status, stdout } = cli(['--help']);
     assert.equal(status, 0);
-    for (const word of ['doctor', 'module build', 'module install', 'module status'])
+    for (const word of ['doctor', 'module build', 'module install', 'module status', 'stats'])
       assert.ok(stdout.includes(word));
     for (const { name, values, meaning } of Object.values(VARIABLES)) {
       assert.ok(stdout.includes(name) && stdout.includes(values) && stdout.includes(meaning), name);
@@ -27,6 +27,7 @@ describe('rdma-regcache, the program', function () {
 
   it('explains each command', () => {
     assert.match(cli(['doctor', '--help']).stdout, /^Usage: rdma-regcache doctor/);
+    assert.match(cli(['stats', '--help']).stdout, /^Usage: rdma-regcache stats/);
     for (const args of [
       ['module', '--help'],
       ['module', 'build', '--help'],

@@ -15,6 +15,7 @@ describe('environment', () => {
       RDMA_REGCACHE_MAX_PINNED_BYTES: '3G',
       RDMA_REGCACHE_BYPASS: '1',
       RDMA_REGCACHE_CHECKING: 'off',
+      RDMA_REGCACHE_STATS: 'yes',
     });
     assert.deepEqual(settings, {
       monitor: 'none',
@@ -23,6 +24,7 @@ describe('environment', () => {
       maxPinnedBytes: 3 * 1024 ** 3,
       bypass: true,
       checking: false,
+      publish: true,
     });
   });
 

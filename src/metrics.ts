@@ -1,0 +1,138 @@
+import { Counter, Gauge, type Registry, register as defaultRegistry } from 'prom-client';
+import { RegistrationCache } from './cache/cache.js';
+import type { Statistics } from './cache/statistics.js';
+import { regcacheError, shown } from './errors.js';
+import { refuseOption, takeOptions } from './options.js';
+
+export interface MetricsOptions {
+  /**
+   * Where the metrics are registered.
+   * @default prom-client's own registry
+   */
+  register?: Registry;
+  /**
+   * Labels that tell this cache from others. All caches of one registry have the same names of labels; those whose
+   * values are the same, too, are added up.
+   */
+  labels?: Readonly<Record<string, string>>;
+}
+
+/** Statistics that count, by the metric's name without `rdma_regcache_` and `_total`. */
+const COUNTERS = {
+  acquires: ['acquires', 'Acquires that were given a registration'],
+  hits: ['hits', 'Acquires served from the cache'],
+  misses: ['misses', 'Acquires that made a registration'],
+  uncached: ['uncached', 'Acquires that went past the cache'],
+  merges: ['merges', 'Registrations made of several'],
+  registrations: ['registrations', 'Registrations made at the device'],
+  deregistrations: ['deregistrations', 'Registrations undone at the device'],
+  evictions: ['evictions', 'Idle registrations given up for a limit or for want of room'],
+  replacements: ['replacements', 'Registrations given up because a newer one contains them'],
+  invalidations: ['invalidations', 'Registrations retired because their mapping changed'],
+  invalidatedInUse: ['invalidated_in_use', 'Of the invalidations, those of registrations in use'],
+  drains: ['drains', 'Times that the events of the monitor were read'],
+  unstable: ['unstable', 'Registrations thrown away because the mapping changed meanwhile'],
+  registrationFailures: ['registration_failures', 'Registrations that the device or the kernel refused'],
+  deregistrationFailures: ['deregistration_failures', 'Deregistrations that the device refused'],
+  registrationMicroseconds: ['registration_seconds', 'Time spent registering'],
+  deregistrationMicroseconds: ['deregistration_seconds', 'Time spent deregistering and unwatching'],
+} as const satisfies Partial<Record<keyof Statistics, readonly [name: string, help: string]>>;
+
+/** Those about now. */
+const GAUGES = {
+  registered: ['registered', 'Registrations now, idle and in use'],
+  pinnedBytes: ['pinned_bytes', 'Bytes pinned now'],
+} as const satisfies Record<Exclude<keyof Statistics, keyof typeof COUNTERS>, readonly [string, string]>;
+
+type Labels = Readonly<Record<string, string>>;
+
+/** The metrics of a registry, and the caches that they are about. */
+class Metrics {
+  readonly #caches = new Map<RegistrationCache, Labels>();
+  readonly #labelNames: readonly string[];
+
+  constructor(registry: Registry, labelNames: readonly string[]) {
+    this.#labelNames = labelNames;
+    const registers = [registry];
+    const each = (tell: (cache: RegistrationCache, labels: Labels) => void): void => {
+      for (const [cache, labels] of this.#caches) {
+        if (cache.closed) this.#caches.delete(cache);
+        else tell(cache, labels);
+      }
+    };
+    for (const [field, [short, help]] of Object.entries(COUNTERS) as [keyof Statistics, [string, string]][]) {
+      const scale = field.endsWith('Microseconds') ? 1e-6 : 1;
+      const name = `rdma_regcache_${short}_total`;
+      const collect = function (this: Counter): void {
+        this.reset();
+        each((cache, labels) => {
+          this.inc({ ...labels }, cache.statistics()[field] * scale);
+        });
+      };
+      new Counter({ name, help, labelNames: [...labelNames], registers, collect });
+    }
+    for (const [field, [short, help]] of Object.entries(GAUGES) as [keyof Statistics, [string, string]][]) {
+      const collect = function (this: Gauge): void {
+        this.reset();
+        each((cache, labels) => {
+          this.inc({ ...labels }, cache.statistics()[field]);
+        });
+      };
+      new Gauge({ name: `rdma_regcache_${short}`, help, labelNames: [...labelNames], registers, collect });
+    }
+    // Not a histogram, whose counts may only grow: registrations come and go.
+    new Gauge({
+      name: 'rdma_regcache_registered_by_size',
+      help: 'Registrations now, by the least length in bytes, a power of two, of their class',
+      labelNames: [...labelNames, 'from_bytes'],
+      registers,
+      collect(): void {
+        this.reset();
+        each((cache, labels) => {
+          for (const { from, registrations } of cache.sizes())
+            this.inc({ ...labels, from_bytes: String(from) }, registrations);
+        });
+      },
+    });
+  }
+
+  /** @throws ERR_INVALID_OPTION unless it has the labels of the others */
+  add(cache: RegistrationCache, labels: Labels): void {
+    const names = Object.keys(labels).sort();
+    if (names.join() !== this.#labelNames.join()) {
+      refuseOption(
+        'labels',
+        `has the names of the registry's other caches: ${this.#labelNames.join(', ') || 'none'}`,
+      );
+    }
+    this.#caches.set(cache, labels);
+  }
+
+  remove(cache: RegistrationCache): void {
+    this.#caches.delete(cache);
+  }
+}
+
+const metricsOf = new WeakMap<Registry, Metrics>();
+
+/**
+ * Have Prometheus metrics made of a cache's statistics, with prom-client, each time they are collected. A cache that
+ * was closed is left out.
+ * @returns a function that leaves it out from now on
+ * @throws ERR_INVALID_OPTION, ERR_CLOSED
+ */
+export function register(cache: RegistrationCache, options: MetricsOptions = {}): () => void {
+  const { register: registry = defaultRegistry, labels = {} } = takeOptions(options, ['register', 'labels']);
+  if (!(cache instanceof RegistrationCache)) refuseOption('cache', `is a cache, not ${shown(cache)}`);
+  if (cache.closed) throw regcacheError('ERR_CLOSED', 'the cache was closed');
+  let metrics = metricsOf.get(registry);
+  if (metrics === undefined) {
+    metrics = new Metrics(registry, Object.keys(labels).sort());
+    metricsOf.set(registry, metrics);
+  }
+  metrics.add(cache, { ...labels });
+  const found = metrics;
+  return () => {
+    found.remove(cache);
+  };
+}

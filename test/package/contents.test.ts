@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { PROJECT } from '../../native/vm/project.js';
+import { filesBelow, tarball, unpackInto } from './packed.js';
+
+/** Whoever installs the package builds the module and, for some monitors, the C helper. */
+const NATIVE = [
+  /^native\/monitor\/(README\.md|[a-z-]+\.[ch])$/,
+  /^native\/ummunotify\/(README\.md|Kbuild|Makefile|dkms\.conf|60-ummunotify\.rules|[a-z]+\.[ch])$/,
+  /^native\/ummunotify\/include\/uapi\/linux\/ummunotify\.h$/,
+];
+const PROSE = [/^(README|CHANGELOG)\.md$/, /^LICENSE$/, /^docs\/[a-z-]+\.md$/];
+
+const isOneOf = (patterns: readonly RegExp[], path: string): boolean =>
+  patterns.some((pattern) => pattern.test(path));
+
+describe('the package, as npm packs it', function () {
+  this.timeout(120_000);
+
+  let folder: string;
+  let root: string;
+  let files: readonly string[];
+  const text = (path: string): string => readFileSync(join(root, path), 'utf8');
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'regcache-contents-'));
+    root = unpackInto(folder);
+    files = filesBelow(root);
+  });
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('has what every module of src was compiled to, and no module that src has not', () => {
+    const modules = filesBelow(join(PROJECT, 'src')).map((path) => path.replace(/\.ts$/, ''));
+    const expected = modules.flatMap((path) => [`${path}.d.ts`, `${path}.js`, `${path}.js.map`]);
+    const found = files.filter((path) => path.startsWith('dist/src/')).map((path) => path.slice(9));
+    assert.deepEqual(found, expected.sort());
+  });
+
+  it("has the sources of the kernel module and of the monitors' helper", () => {
+    const native = filesBelow(join(PROJECT, 'native')).map((path) => join('native', path));
+    const expected = native.filter((path) => isOneOf(NATIVE, path) && !path.endsWith('.mod.c'));
+    for (const needed of ['native/ummunotify/Kbuild', 'native/ummunotify/main.c', 'native/monitor/board.c'])
+      assert.ok(expected.includes(needed), needed);
+    const found = files.filter((path) => path.startsWith('native/'));
+    assert.deepEqual(found, expected);
+  });
+
+  it('has what there is to read', () => {
+    for (const path of ['README.md', 'CHANGELOG.md', 'LICENSE']) assert.ok(files.includes(path), path);
+  });
+
+  it('has nothing else', () => {
+    const rest = files.filter(
+      (path) => !path.startsWith('dist/src/') && !isOneOf([...NATIVE, ...PROSE, /^package\.json$/], path),
+    );
+    assert.deepEqual(rest, []);
+  });
+
+  it('can run the program', () => {
+    const { bin } = JSON.parse(text('package.json')) as { bin: Partial<Record<string, string>> };
+    const main = bin['rdma-regcache'] ?? '';
+    assert.match(text(main), /^#!\/usr\/bin\/env node\n/);
+    assert.ok(statSync(join(root, main)).isFile());
+  });
+
+  it('has maps that lead to sources: to those they bring along', () => {
+    const scripts = files.filter((path) => path.endsWith('.js'));
+    assert.notEqual(scripts.length, 0);
+    for (const path of scripts) {
+      const name = /\n\/\/# sourceMappingURL=(.*)\s*$/.exec(text(path))?.[1];
+      assert.ok(name !== undefined, `${path} names its map`);
+      const map = JSON.parse(text(join(dirname(path), name))) as {
+        sources: string[];
+        sourcesContent?: (string | null)[];
+      };
+      assert.equal(map.sourcesContent?.length, map.sources.length, path);
+      const source = path.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+      assert.deepEqual(map.sourcesContent, [readFileSync(join(PROJECT, source), 'utf8')], path);
+    }
+  });
+
+  it('is fine with publint', async () => {
+    const { messages, pkg } = await publint({ pkgDir: root, pack: false, strict: true });
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg, { color: false })),
+      [],
+    );
+  });
+
+  it('has types that say what is there, for whoever resolves modules as Node or a bundler does', async () => {
+    const analysis = await checkPackage(createPackageFromTarballData(readFileSync(tarball())), {
+      // Not for modules: it is reached by its path.
+      excludeEntrypoints: ['./package.json'],
+    });
+    assert.ok(analysis.types !== false, 'there are types');
+    const problems = analysis.problems.filter((problem) => {
+      const { kind } = problem;
+      // An ES module, on purpose; Node's require() takes it (see consumer.test.ts).
+      if (kind === 'CJSResolvesToESM') return false;
+      // Older than "exports", as are Node versions that this package does not run on.
+      return !('resolutionKind' in problem) || problem.resolutionKind !== 'node10';
+    });
+    assert.deepEqual(problems, []);
+  });
+});
