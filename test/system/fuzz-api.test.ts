@@ -15,7 +15,7 @@ describe('the public interface over the driver and a device, given anything', fu
       setting: 'device',
       seed: SEED,
       runs: 100,
-      seconds: 20,
+      seconds: 60,
     });
     assert.ok(calls > 200 && refused > 50, `${calls} calls, ${refused} refused`);
     for (const kind of ['Context', 'ProtectionDomain', 'CompletionQueue', 'QueuePair', 'UmmunotifyMonitor'])
