@@ -62,6 +62,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   #closing = false;
   /** Why nothing is posted any more. */
   #ended: RegcacheError | undefined;
+  /** The device would not let go. */
+  #abandoned = false;
   #released: Promise<void> | undefined;
 
   /** @internal @throws ERR_INVALID_OPTION for who has no link; what `ReceivePool` throws */
@@ -248,7 +250,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
       throw regcacheError('ERR_INVALID_ACCESS', 'exposing memory takes rights for the peer: REMOTE_*');
     }
     this.#requireOpen();
-    const exposed = new ExposedMemory(this.cache.acquire(memory, access), (closed) => {
+    // Of its own: another's registration of the same bytes would keep the rkey good.
+    const exposed = new ExposedMemory(this.cache.acquireUncached(memory, access), (closed) => {
       this.#exposed.delete(closed);
     });
     this.#exposed.add(exposed);
@@ -260,7 +263,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
    * @returns how many requests were done
    */
   poll(): number {
-    this.#requireOpen();
+    // While it is being closed, what is outstanding is still to be taken in.
+    if (this.#ended !== undefined) throw this.#ended;
     const found = this.#link.completions.poll();
     this.#takeIn(found);
     return found.length;
@@ -268,7 +272,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
 
   /** Settles when nothing is outstanding, not even what was aborted: all memory is the program's again. */
   async idle(): Promise<void> {
-    if (this.#sends.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#isIdle()) return;
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** Take nothing more in, wait for what is outstanding, and disconnect. With `polling`, keep polling meanwhile. */
@@ -313,16 +318,24 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
       if (completion.status === 'SUCCESS') this.#tickets.done(completion);
       else failed.push(completion);
     }
-    if (failed.length > 0) this.#end(disconnected(this.#causeOf(failed)));
+    if (failed.length > 0) this.#fail(failed);
   }
 
   /** Tell those that failed themselves, and not because of others before them; the first is the cause of all. */
-  #causeOf(failed: readonly WorkCompletion[]): RegcacheError | undefined {
+  #fail(failed: readonly WorkCompletion[]): void {
     const errors = failed
       .filter(({ status }) => status !== 'WR_FLUSH_ERR')
       .map((completion) => ({ id: completion.id, error: completionError(completion) }));
-    for (const { id, error } of errors) this.#tickets.failed(id, error);
-    return errors[0]?.error;
+    const error = this.#ended ?? disconnected(errors[0]?.error);
+    // First: the room of those that failed is none for those that wait.
+    this.#stopPosting(error);
+    for (const { id, error: own } of errors) this.#tickets.failed(id, own);
+    this.#end(error);
+  }
+
+  #stopPosting(error: RegcacheError): void {
+    this.#sends.end(error);
+    this.#receives?.end(error);
   }
 
   /** Take everything apart, once. */
@@ -331,16 +344,18 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     this.#ended = error;
     const link = this.#link;
     const { queuePair, completions, domain } = link;
-    this.#sends.end(error);
-    this.#receives?.end(error);
+    this.#stopPosting(error);
     try {
+      try {
+        queuePair.toError();
+      } catch {
+        // It is destroyed all the same.
+      }
       // What is done is done, also when nobody has looked yet.
-      queuePair.toError();
       for (let found = completions.poll(); found.length > 0; found = completions.poll()) this.#takeIn(found);
       link.close();
     } catch (cause) {
-      // The device may still read and write what is registered for it: that goes with the process.
-      this.#tellClosed(disconnected(cause as RegcacheError));
+      this.#abandon(disconnected(cause as RegcacheError));
       return;
     }
     this.#tickets.allFailed(error);
@@ -353,13 +368,29 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     this.#tellClosed(error.code === 'ERR_CLOSED' ? undefined : error);
   }
 
+  /**
+   * Nobody waits any longer. The device may still read and write what is registered for it: that stays registered until
+   * the process ends.
+   */
+  #abandon(error: RegcacheError): void {
+    this.#abandoned = true;
+    this.#tickets.allGivenUp(error);
+    this.#pool?.giveUp(error);
+    this.#tellIdle();
+    this.#tellClosed(error);
+  }
+
   /** After the operation, and not inside it. */
   #tellClosed(error: RegcacheError | undefined): void {
     queueMicrotask(() => this.emit('close', error));
   }
 
   #tellIdle(): void {
-    if (this.#sends.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #isIdle(): boolean {
+    return this.#sends.size === 0 || this.#abandoned;
   }
 }
 

@@ -19,7 +19,10 @@ export class ExposedMemory implements RemoteMemory, Disposable {
     };
   }
 
-  /** The peer may not reach it any more: it gets REM_ACCESS_ERR, which breaks the connection. Idempotent. */
+  /**
+   * The peer may not reach it any more: it gets REM_ACCESS_ERR, which breaks the connection. Of so many bytes that the
+   * cache deregisters them on another thread (`deregisterOffThreadFrom`) that holds a moment later. Idempotent.
+   */
   close(): void {
     const close = this.#close;
     this.#close = undefined;

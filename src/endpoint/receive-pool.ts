@@ -59,8 +59,13 @@ export class ReceivePool {
 
   /** To be called when the device has let go of the buffers. What has arrived can still be had. */
   end(error: RegcacheError): void {
-    this.#ended = error;
     this.#registration.release();
+    this.giveUp(error);
+  }
+
+  /** Nothing more arrives; the device may not have let go of the buffers. What has arrived can still be had. */
+  giveUp(error: RegcacheError): void {
+    this.#ended = error;
     this.#messages.end(error);
   }
 
@@ -70,6 +75,7 @@ export class ReceivePool {
         this.#arrive(slot, completion);
       },
       failed: () => undefined,
+      giveUp: () => undefined,
     });
     this.#list.clear().receive(id, this.#address + slot * this.#size, this.#size, this.#registration.lkey);
     this.#queuePair.postReceive(this.#list);

@@ -10,20 +10,25 @@ export interface RemoteMemory {
   readonly rkey: number;
 }
 
+/** Read once, at the call: what it says when a request is posted does not count. @throws ERR_INVALID_OPTION */
+export function takeRemote(remote: RemoteMemory): RemoteMemory {
+  const { address, length, rkey } = takeFields(remote, ['address', 'length', 'rkey']);
+  checkWhole('address of the remote memory', address, 0, Number.MAX_SAFE_INTEGER);
+  checkWhole('length of the remote memory', length, 1, Number.MAX_SAFE_INTEGER);
+  checkWhole('rkey of the remote memory', rkey, 0, 0xffff_ffff);
+  return { address, length, rkey };
+}
+
 /**
  * Where in it an operation of so many bytes goes.
  * @param offset bytes from its start
  * @throws ERR_INVALID_OPTION, ERR_INVALID_LENGTH for what goes past its end
  */
 export function placeIn(
-  remote: RemoteMemory,
+  { address, length, rkey }: RemoteMemory,
   offset: number,
   bytes: number,
 ): { address: number; rkey: number } {
-  const { address, length, rkey } = takeFields(remote, ['address', 'length', 'rkey']);
-  checkWhole('address of the remote memory', address, 0, Number.MAX_SAFE_INTEGER);
-  checkWhole('length of the remote memory', length, 1, Number.MAX_SAFE_INTEGER);
-  checkWhole('rkey of the remote memory', rkey, 0, 0xffff_ffff);
   checkWhole('offset', offset, 0, length);
   if (offset + bytes > length) {
     throw regcacheError(

@@ -5,7 +5,7 @@ import type { Memory } from '../memory/locate.js';
 import type { ReceiveRequests, SendRequests } from '../verbs/work-request.js';
 import type { AtomicResults } from './atomic-results.js';
 import { type Received, receivedOf } from './message.js';
-import { placeIn, type RemoteMemory } from './remote-memory.js';
+import { placeIn, type RemoteMemory, takeRemote } from './remote-memory.js';
 import type { Segment, Task } from './work.js';
 
 export interface SendOptions {
@@ -60,12 +60,13 @@ export function writeTask(
   remote: RemoteMemory,
   { immediate, offset = 0 }: WriteOptions,
 ): SendTask<number> {
+  const place = takeRemote(remote);
   return {
     memory,
     access: Access.NONE,
     write: (list, id, segment) => {
       const { address, length, lkey } = checked(segment, maxMessage);
-      const to = placeIn(remote, offset, length);
+      const to = placeIn(place, offset, length);
       if (immediate === undefined) list.write(id, address, length, lkey, to.address, to.rkey);
       else list.writeWithImmediate(id, address, length, lkey, to.address, to.rkey, immediate);
     },
@@ -79,12 +80,13 @@ export function readTask(
   remote: RemoteMemory,
   { offset = 0 }: RemoteOptions,
 ): SendTask<number> {
+  const place = takeRemote(remote);
   return {
     memory,
     access: Access.LOCAL_WRITE,
     write: (list, id, segment) => {
       const { address, length, lkey } = checked(segment, maxMessage);
-      const from = placeIn(remote, offset, length);
+      const from = placeIn(place, offset, length);
       list.read(id, address, length, lkey, from.address, from.rkey);
     },
     result: (_, length) => length,
@@ -98,12 +100,13 @@ function atomicTask(
   offset: number,
   write: (list: SendRequests, id: number, result: Segment, to: { address: number; rkey: number }) => void,
 ): SendTask<bigint> {
+  const place = takeRemote(remote);
   let slot: number | undefined;
   return {
     memory: undefined,
     access: Access.NONE,
     write: (list, id) => {
-      const to = placeIn(remote, offset, 8);
+      const to = placeIn(place, offset, 8);
       if (to.address % 8 !== 0) {
         throw regcacheError('ERR_INVALID_ADDRESS', 'an atomic works on 8 bytes that are aligned to 8', {
           address: to.address,

@@ -5,6 +5,8 @@ import type { WorkCompletion } from '../verbs/work-completion.js';
 export interface Ticket {
   done(completion: WorkCompletion): void;
   failed(error: RegcacheError): void;
+  /** Nobody waits for it any longer; the device may still do it. */
+  giveUp(reason: unknown): void;
 }
 
 /** The work requests of one queue pair that the device has, by their ids. */
@@ -39,6 +41,11 @@ export class Tickets {
   /** All that are left, when the device has let go of them. */
   allFailed(error: RegcacheError): void {
     for (const id of [...this.#posted.keys()]) this.failed(id, error);
+  }
+
+  /** Nobody waits any longer for those that are left, which the device may not have let go of. */
+  allGivenUp(error: RegcacheError): void {
+    for (const ticket of this.#posted.values()) ticket.giveUp(error);
   }
 
   #take(id: number): Ticket | undefined {

@@ -168,6 +168,15 @@ describe('an endpoint', function () {
       assert.equal(await sent, 6);
       assert.equal((await received).data.toString(), 'polled');
       assert.equal(client.poll(), 0);
+      const last = client.send(Buffer.from('the last'));
+      const closing = client.close();
+      let closed = false;
+      void closing.then(() => (closed = true));
+      for (let done = 0; done < 1; done += client.poll()) await delay(1);
+      assert.equal(await last, 8);
+      await closing;
+      assert.equal(closed, true);
+      assert.throws(() => client.poll(), { code: 'ERR_CLOSED' });
     });
 
     it('over_a_protection_domain_and_a_cache_of_the_programs_own', async () => {
@@ -385,6 +394,20 @@ describe('an endpoint', function () {
       await listener.close();
       await assert.rejects(waiting, { code: 'ERR_CLOSED' });
       for await (const endpoint of listener) assert.fail(`${endpoint.outstanding} outstanding`);
+    });
+
+    it('a_peer_whose_rkey_was_taken_back_though_the_bytes_are_exposed_again', async () => {
+      const { server, client } = await join();
+      const memory = allocatePageAligned(4096);
+      const [first, second] = [server.expose(memory), server.expose(memory)];
+      first.close();
+      await client.write(Buffer.from('again'), second);
+      assert.equal(memory.toString('latin1', 0, 5), 'again');
+      await assert.rejects(client.write(Buffer.from('never'), first), {
+        code: 'ERR_WORK_COMPLETION',
+        message: /REM_ACCESS_ERR/,
+      });
+      assert.equal(memory.toString('latin1', 0, 5), 'again');
     });
 
     it('what_makes_no_sense_with_a_code', async () => {
