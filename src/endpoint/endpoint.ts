@@ -118,7 +118,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   start(): void {
     this.#pool?.start();
     this.#link.id.onEvent = ({ kind }) => {
-      if (kind === 'DISCONNECTED') this.#end(disconnected());
+      if (kind === 'DISCONNECTED') this.#disconnected();
       else if (kind === 'DEVICE_REMOVAL') {
         this.#end(disconnected(regcacheError('ERR_NO_RDMA_DEVICE', 'the RDMA device is gone')));
       }
@@ -310,6 +310,20 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     } catch (error) {
       this.#end(disconnected(error as RegcacheError));
     }
+  }
+
+  /** The peer may have gone because of a request that failed here, which says more. */
+  #disconnected(): void {
+    try {
+      while (this.#ended === undefined) {
+        const found = this.#link.completions.poll();
+        if (found.length === 0) break;
+        this.#takeIn(found);
+      }
+    } catch (error) {
+      this.#end(disconnected(error as RegcacheError));
+    }
+    this.#end(disconnected());
   }
 
   #takeIn(found: readonly WorkCompletion[]): void {
