@@ -7,7 +7,7 @@ import { listen } from '../../src/endpoint/listener.js';
 import type { Endpoint } from '../../src/endpoint/endpoint.js';
 import type { RegcacheError } from '../../src/errors.js';
 import { kernelState, settlesAt } from '../survival/kernel-state.js';
-import { exchange, hostOfDevice, writeUntilLost } from '../system/endpoint-fixture.js';
+import { exchange, hostOfDevice, writeUntilLost } from '../endpoint/fixture.js';
 
 /** Times a second that a machine which boots is asked again, and how often in all. */
 const TRIES = 300;

@@ -8,7 +8,7 @@ import type { Cable } from '../../native/vm/guest.js';
 import { defaultOptions } from '../../native/vm/options.js';
 import { runInVm } from '../../native/vm/run-in-vm.js';
 import { COMPLETION_STATUSES } from '../../src/verbs/work-completion.js';
-import { portOf } from '../system/endpoint-fixture.js';
+import { portOf } from '../endpoint/fixture.js';
 import type { Step } from './client.js';
 
 const PORT = 7471;

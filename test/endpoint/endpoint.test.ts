@@ -20,8 +20,8 @@ import {
   hostOfDevice,
   startPeer,
   writeUntilLost,
-} from './endpoint-fixture.js';
-import { requireStack } from './stack.js';
+} from './fixture.js';
+import { requireStack } from '../system/stack.js';
 
 const ALL = Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC;
 

@@ -63,7 +63,7 @@ export async function connected(
 
 /** A peer in a process of its own. */
 export async function startPeer(): Promise<{ process: ChildProcess; port: number }> {
-  const peer = spawn(process.execPath, [fileURLToPath(new URL('endpoint-peer.js', import.meta.url))], {
+  const peer = spawn(process.execPath, [fileURLToPath(new URL('peer.js', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return { process: peer, port: await portOf(peer.stdout) };

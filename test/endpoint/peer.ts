@@ -3,7 +3,7 @@
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import type { Endpoint } from '../../src/endpoint/endpoint.js';
 import { listen } from '../../src/endpoint/listener.js';
-import { contentOf, EXPOSED_BYTES } from './endpoint-fixture.js';
+import { contentOf, EXPOSED_BYTES } from './fixture.js';
 
 async function serve(endpoint: Endpoint): Promise<void> {
   const memory = allocatePageAligned(EXPOSED_BYTES);

@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs';
 import type { RegistrationCache } from '../../src/cache/cache.js';
 import { connect } from '../../src/endpoint/connect.js';
 import { listen } from '../../src/endpoint/listener.js';
-import { hostOfDevice } from '../system/endpoint-fixture.js';
+import { hostOfDevice } from './fixture.js';
 import { requireStack } from '../system/stack.js';
-import { kernelState, settlesAt } from './kernel-state.js';
+import { kernelState, settlesAt } from '../survival/kernel-state.js';
 
 describe('connections', function () {
   this.timeout(900_000);
