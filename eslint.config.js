@@ -1,7 +1,8 @@
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-// Imports point one way: cli -> index -> publish -> cache -> the two interfaces; verbs and monitor never import cache.
+// Imports point one way: cli -> index -> (publish, endpoint) -> (cache -> the two interfaces, cm -> verbs); verbs, cm and
+// monitor never import cache, and nothing below it the endpoint.
 // Tests may import everything, benchmarks and examples the sources, and the sources nothing but sources.
 const never = (files, groups, message) => ({
   files,
@@ -11,7 +12,14 @@ const never = (files, groups, message) => ({
 const NOT_SOURCES = ['**/bench/**', '**/test/**', '**/native/**', '**/examples/**'];
 const PROGRAM_ITSELF = ['**/cli/**'];
 /** What stands on the cache. */
-const ABOVE_CACHE = ['**/publish/*', '**/metrics.js', '**/create-cache.js', '**/index.js', 'prom-client'];
+const ABOVE_CACHE = [
+  '**/publish/*',
+  '**/endpoint/*',
+  '**/metrics.js',
+  '**/create-cache.js',
+  '**/index.js',
+  'prom-client',
+];
 
 export default defineConfig(
   { ignores: ['dist/', 'bench/results/', 'test/results/'] },
@@ -44,22 +52,40 @@ export default defineConfig(
   ),
   never(
     ['src/verbs/**'],
-    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/monitor/*'],
+    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/monitor/*', '**/cm/*'],
     'verbs knows neither the cache nor a monitor',
   ),
   never(
+    ['src/cm/**'],
+    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/monitor/*'],
+    'cm knows verbs, and neither the cache nor a monitor',
+  ),
+  never(
     ['src/monitor/**'],
-    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/verbs/*'],
+    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/verbs/*', '**/cm/*'],
     'a monitor knows neither the cache nor libibverbs',
   ),
   never(
+    ['src/endpoint/**'],
+    [...NOT_SOURCES, ...PROGRAM_ITSELF, '**/publish/*', '**/index.js', 'koffi', 'prom-client'],
+    'the endpoint calls libraries through verbs and cm',
+  ),
+  never(
     ['src/cache/**'],
-    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/verbs/*', 'koffi'],
+    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/verbs/*', '**/cm/*', 'koffi'],
     'the cache knows two interfaces and no library',
   ),
   never(
     ['src/memory/**', 'src/system/**'],
-    [...NOT_SOURCES, ...PROGRAM_ITSELF, ...ABOVE_CACHE, '**/cache/*', '**/verbs/*', '**/monitor/*'],
+    [
+      ...NOT_SOURCES,
+      ...PROGRAM_ITSELF,
+      ...ABOVE_CACHE,
+      '**/cache/*',
+      '**/verbs/*',
+      '**/cm/*',
+      '**/monitor/*',
+    ],
     'system and memory are the foundation: they import nothing above them',
   ),
   never(

@@ -53,3 +53,13 @@ export {
   type WorkCompletion,
 } from './verbs/work-completion.js';
 export { ReceiveRequests, SendFlag, SendRequests } from './verbs/work-request.js';
+
+export type { Batch } from './endpoint/batch.js';
+export { connect } from './endpoint/connect.js';
+export { type Abortable, Endpoint, type EndpointEvents } from './endpoint/endpoint.js';
+export type { ExposedMemory } from './endpoint/exposed-memory.js';
+export { listen, Listener, type ListenerEvents } from './endpoint/listener.js';
+export type { Message, Received } from './endpoint/message.js';
+export type { ConnectToOptions, EndpointOptions, ListenOptions } from './endpoint/options.js';
+export type { RemoteMemory } from './endpoint/remote-memory.js';
+export type { RemoteOptions, SendOptions, WriteOptions } from './endpoint/tasks.js';

@@ -1,8 +1,8 @@
 // npm test: the static checks, mocha's unit tests here and those of the package that npm packs, its system tests where
-// the RDMA device is, and the tests of the virtual machine's runner; kills and limits, the driver's C clients and the tests
-// on two NUMA nodes when asked for.
-// Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage]... [--kernel 6.1|6.12]
-//   [--grep PATTERN]
+// the RDMA device is, and the tests of the virtual machine's runner; kills and limits, the driver's C clients, the tests
+// on two NUMA nodes and those between two machines when asked for.
+// Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage|endpoint|two-machines]...
+//   [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
@@ -15,7 +15,7 @@ import { runStaticChecks } from './driver/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'package', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
-const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage'] as const;
+const PARTS = [...USUAL, 'survival', 'client', 'numa', 'coverage', 'endpoint', 'two-machines'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Those that need neither a device nor the virtual machine. */
@@ -32,6 +32,7 @@ const SPECIAL: Partial<Record<Part, Partial<VmOptions>>> = {
   // So that the driver's objects can be counted.
   system: { kernelArguments: ['slab_nomerge'] },
   survival: { kernelArguments: ['slab_nomerge'] },
+  endpoint: { kernelArguments: ['slab_nomerge'] },
 };
 
 const TITLES: Record<Part, string> = {
@@ -46,6 +47,9 @@ const TITLES: Record<Part, string> = {
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
   coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
+  endpoint: 'endpoint: connections over a device, and a thousand of them (three minutes)',
+  'two-machines':
+    'two-machines: a connection between two virtual machines, one of which loses its power (a minute)',
 };
 
 interface TestOptions {
@@ -101,6 +105,7 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
       return runMocha(part, runHere, grep);
     case 'system':
     case 'survival':
+    case 'endpoint':
     case 'client':
     case 'coverage':
     case 'numa': {
@@ -111,8 +116,9 @@ async function runPart(part: Part, { kernel, grep }: TestOptions): Promise<Outco
       return ran.map(mustHaveDevice);
     }
     case 'vm':
+    case 'two-machines':
       return hasDevice()
-        ? [skipped('vm', 'the virtual machine, which is not used where there is a device')]
+        ? [skipped(part, 'the virtual machine, which is not used where there is a device')]
         : runMocha(part, runHere, grep);
   }
 }

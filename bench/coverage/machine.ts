@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder } from '../../native/vm/cache-folder.js';
+import { KERNELS } from '../../native/vm/kernel.js';
 
 /** Two must be free: what a cell still pins while it makes new ones is a second. */
 const HUGE_PAGES = 4;
@@ -63,7 +64,7 @@ function provideSwap(): Undo[] {
 
 /** Of the kernel that the virtual machine has booted: the guest sees the folder that it came from. */
 function ramDiskModule(): string | undefined {
-  const kernel = join(cacheFolder(), 'kernels', release());
+  const kernel = join(cacheFolder(), KERNELS, release());
   const folder = join(kernel, 'lib/modules', release(), 'kernel/drivers/block');
   const name = existsSync(folder) && readdirSync(folder).find((file) => file.startsWith('brd.ko'));
   return name ? join(folder, name) : undefined;

@@ -6,6 +6,7 @@ import { SetupError, step } from './step.mjs';
 /** What programs that use an RDMA device need. */
 const LIBRARIES = [
   { name: 'libibverbs1', present: () => hasLibrary('libibverbs.so.1') },
+  { name: 'librdmacm1', present: () => hasLibrary('librdmacm.so.1') },
   { name: 'ibverbs-providers', present: () => existsSync('/etc/libibverbs.d/rxe.driver') },
 ];
 
@@ -49,14 +50,15 @@ const KERNEL_BUILD = [
 ];
 
 /**
- * What building the driver's C clients for 32 bits needs, compiling the C sources for arm64, and comparing our layout of
- * verbs.h with a compiler's.
+ * What building the driver's C clients for 32 bits needs, compiling the C sources for arm64, and comparing our layouts of
+ * verbs.h and rdma_cma.h with a compiler's.
  */
 const CLIENTS = [
   { name: 'gcc-aarch64-linux-gnu', present: () => hasProgram('aarch64-linux-gnu-gcc') },
   { name: 'libc6-dev-arm64-cross', present: () => existsSync('/usr/aarch64-linux-gnu/include/stdio.h') },
   { name: 'gcc-12-multilib', present: () => existsSync('/usr/lib32/libc.so.6') },
   { name: 'libibverbs-dev', present: () => existsSync('/usr/include/infiniband/verbs.h') },
+  { name: 'librdmacm-dev', present: () => existsSync('/usr/include/rdma/rdma_cma.h') },
 ];
 
 /** What measuring a hit needs: UCX to compare with, and a witness of system calls. */

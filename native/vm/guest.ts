@@ -11,6 +11,20 @@ export interface Share {
   readonly path: string;
 }
 
+/**
+ * An Ethernet cable between two guests: a socket of each, to which the other sends frames. A guest may come and go while
+ * the other runs.
+ */
+export interface Cable {
+  /** Path of this guest's own socket; short, as paths of sockets have to be. */
+  readonly here: string;
+  readonly there: string;
+  /** Of the network card. */
+  readonly mac: string;
+  /** IPv4 address and length of the network's prefix, e.g. `'10.77.0.1/24'`. */
+  readonly address: string;
+}
+
 /** What to boot and what to run in it. */
 export interface GuestPlan {
   readonly image: string;
@@ -24,6 +38,9 @@ export interface GuestPlan {
   readonly nodes: number;
   readonly kernelArguments: readonly string[];
   readonly shares: readonly Share[];
+  readonly cable?: Cable | undefined;
+  /** Cuts the guest's power when it aborts. */
+  readonly signal?: AbortSignal | undefined;
   /** Shell text that tells the guest its surroundings. */
   readonly settings: string;
   /** Shell text that becomes the command. */
@@ -88,6 +105,7 @@ export class Guest {
       return await new Promise<number>((resolve, reject) => {
         this.#settle = { resolve, reject };
         this.#process.on('error', reject);
+        this.#plan.signal?.addEventListener('abort', () => this.#process.kill('SIGKILL'), { once: true });
         this.#process.on('close', () => {
           reject(this.#died());
         });
@@ -233,6 +251,14 @@ function nodeOptions({ nodes, cpus, memory }: GuestPlan): string[] {
   }).flat();
 }
 
+function cableOptions({ here, there, mac }: Cable, file: (path: string) => string): string[] {
+  const ends = [`local.type=unix,local.path=${file(here)}`, `remote.type=unix,remote.path=${file(there)}`];
+  return [
+    ...['-netdev', `dgram,id=cable,${ends.join(',')}`],
+    ...['-device', `virtio-net-pci,netdev=cable,mac=${mac}`],
+  ];
+}
+
 /** QEMU's command line. A fixed path may contain commas, which QEMU wants doubled. */
 function qemuOptions(plan: GuestPlan, accelerator: Accelerator): string[] {
   const file = (path: string): string => path.replaceAll(',', ',,');
@@ -271,6 +297,7 @@ function qemuOptions(plan: GuestPlan, accelerator: Accelerator): string[] {
     ...port('control', 3),
     ...port('stdout', 4),
     ...port('stderr', 5),
+    ...(plan.cable === undefined ? [] : cableOptions(plan.cable, file)),
     ...share('host', '/', true),
     ...plan.shares.flatMap(({ tag, path }) => share(tag, path, false)),
   ];

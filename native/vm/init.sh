@@ -52,7 +52,7 @@ receive() {
   dd bs="$size" count=1 iflag=fullblock <&3 >"$2" 2>/dev/null
 }
 receive settings /settings
-. /settings # project, shares, rdma
+. /settings # project, shares, rdma, address
 
 mkdir -p /lower /upper "$root"
 plan9="trans=virtio,version=9p2000.L,msize=524288"
@@ -88,11 +88,16 @@ done
 hostname guest
 # busybox does this much faster than the host's ip with its libraries over 9p; the peer gets the name veth0.
 ip link set lo up
-ip link add roce0 type veth
-ip address add 192.0.2.1/24 dev roce0
-ip link set roce0 up
-ip link set veth0 up
-chroot "$root" "$rdma" link add rxe0 type rxe netdev roce0 ||
+if [ -n "$address" ]; then
+  netdev=eth0 # the cable to another guest
+else
+  netdev=roce0
+  ip link add roce0 type veth
+  ip link set veth0 up
+fi
+ip address add "${address:-192.0.2.1/24}" dev $netdev
+ip link set $netdev up
+chroot "$root" "$rdma" link add rxe0 type rxe netdev $netdev ||
   fail "Soft-RoCE did not come up (rdma link add rxe0)"
 
 mkdir "$root/run/rdma-regcache" "$root/sys/fs/cgroup/command"

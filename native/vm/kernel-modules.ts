@@ -22,6 +22,7 @@ const WANTED = [
   'rdma_rxe',
   'rdma_ucm',
   'veth',
+  'virtio_net',
 ];
 
 /** The modules that the guest inserts, each after those it depends on. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { downloadPackage, findKernelPackages, type KernelPackages } from './archive.js';
@@ -31,6 +32,26 @@ export interface Kernel {
   readonly monolithic?: boolean;
 }
 
+// What the guest can use of the image package; the rest is drivers for hardware that it does not have.
+const IMAGE_FILES = [
+  'arch',
+  'crypto',
+  'fs',
+  'lib',
+  'net',
+  'drivers/infiniband',
+  'drivers/char',
+  'drivers/virtio',
+  'drivers/net/veth.ko*',
+  'drivers/net/virtio_net.ko*',
+  'drivers/net/net_failover.ko*',
+  // Not loaded at boot: who wants a disk to swap to inserts it.
+  'drivers/block/brd.ko*',
+];
+
+/** Folder in the cache: those that were unpacked with less in them are no use. */
+export const KERNELS = `kernels-${createHash('sha256').update(IMAGE_FILES.join('\0')).digest('hex').slice(0, 8)}`;
+
 /** The series of that name, or an error that lists those there are. */
 export function parseSeries(name: string): Series {
   if (Object.hasOwn(SERIES, name)) return name as Series;
@@ -42,7 +63,7 @@ export function parseSeries(name: string): Series {
 
 /** The unpacked kernel of a series: one that is in the cache, otherwise the newest that the archive holds. */
 export async function provideKernel(series: Series): Promise<Kernel> {
-  const kernels = join(cacheFolder(), 'kernels');
+  const kernels = join(cacheFolder(), KERNELS);
   const cached = newest(series, existsSync(kernels) ? readdirSync(kernels) : []);
   if (cached !== undefined) return describe(kernels, cached);
   const packages = await findKernelPackages((release) => buildNumber(series, release));
@@ -78,18 +99,6 @@ function newest(series: Series, releases: string[]): string | undefined {
     .at(-1);
 }
 
-// What the guest can use of the image package; the rest is drivers for hardware that it does not have.
-const IMAGE_FILES = [
-  'arch',
-  'crypto',
-  'fs',
-  'lib',
-  'net',
-  'drivers/infiniband',
-  'drivers/char',
-  'drivers/virtio',
-];
-
 async function unpackKernel(packages: KernelPackages, folder: string): Promise<void> {
   const { release } = packages;
   await step(`Downloading Linux ${release} and its headers`, () =>
@@ -108,9 +117,6 @@ async function unpackKernel(packages: KernelPackages, folder: string): Promise<v
                 `${modules}/modules.order`,
                 `${modules}/modules.builtin`,
                 ...IMAGE_FILES.map((path) => `${modules}/kernel/${path}`),
-                `${modules}/kernel/drivers/net/veth.ko*`,
-                // Not loaded at boot: who wants a disk to swap to inserts it.
-                `${modules}/kernel/drivers/block/brd.ko*`,
               ]
             : [];
           const extract = `"$1" --fsys-tarfile "$2" | "$3" -x -C "$4" --no-same-owner --wildcards "\${@:5}"`;

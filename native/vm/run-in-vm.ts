@@ -1,9 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { chooseAccelerator, rememberBrokenKvm, type Accelerator } from './accelerator.js';
 import { commandScript, quote } from './command.js';
 import { provideDriver } from './driver.js';
-import { Guest, SilentGuest, type GuestPlan } from './guest.js';
+import { type Cable, Guest, SilentGuest, type GuestPlan } from './guest.js';
 import { provideInitramfs } from './initramfs.js';
 import { provideKernel, type Series } from './kernel.js';
 import { requireKnownProcessor } from './processor.js';
@@ -38,6 +39,12 @@ export interface VmOptions {
   readonly verbose: boolean;
   /** Added to the kernel's command line. */
   readonly kernelArguments?: readonly string[];
+  /** Its device is on a cable to another virtual machine; otherwise nobody else is on its network. */
+  readonly cable?: Cable;
+  /** Where the command's output goes; default this process's own. */
+  readonly stdout?: Writable;
+  /** Ends the virtual machine, as a power cut does. */
+  readonly signal?: AbortSignal;
 }
 
 /** Folders whose contents survive, relative to the project, with the names of their shares. */
@@ -90,12 +97,15 @@ export async function runInVm(argv: readonly string[], options: VmOptions): Prom
       `project=${quote(PROJECT)}`,
       `shares=${quote(shares.map(({ tag }) => tag).join(' '))}`,
       `rdma=${quote(findTool('rdma'))}`,
+      `address=${quote(options.cable?.address ?? '')}`,
       '',
     ].join('\n'),
     command: commandScript(argv, PROJECT, process.env),
     limit: options.limit,
+    cable: options.cable,
+    signal: options.signal,
     onConsole: tell,
-    stdout: process.stdout,
+    stdout: options.stdout ?? process.stdout,
     stderr: process.stderr,
   };
   const accelerator = chooseAccelerator();

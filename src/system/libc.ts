@@ -77,6 +77,10 @@ export const socket: Call<[domain: number, type: number, protocol: number]> = li
 export const dup3: Call<[from: number, to: number, flags: number]> = libc.func(
   'int dup3(int from, int to, int flags)',
 );
+/** memcpy(3) from an address into a Buffer. */
+export const copyFrom: (into: Buffer, address: number | bigint, length: number) => void = libc.func(
+  'void memcpy(void *into, uintptr_t address, size_t length)',
+);
 const sysconf: Call<[name: number]> = libc.func('long sysconf(int name)');
 
 /** Error number of the last failed call; read it before any other call. */

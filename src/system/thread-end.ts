@@ -24,10 +24,10 @@ export interface Lifetime {
  * See to it that what a worker thread has not ended itself ends with it. `worker.terminate()` and an uncaught error run
  * no JavaScript in the thread any more, but they do run the clean-up hooks of Node-API: the last that was added comes
  * first, so that objects go before those that they are made from. The end of the process needs none of this.
- * @param end a function of the library that takes an address and returns 0 on success
+ * @param end a function of the library that takes an address and returns 0 on success, or nothing
  */
-export function endsWithThread(library: Library, end: string): Lifetime {
-  const destroy = library.func(end, 'int', ['uintptr_t']) as unknown as Native<[object: number]>;
+export function endsWithThread(library: Library, end: string, returns: 'int' | 'void' = 'int'): Lifetime {
+  const destroy = library.func(end, returns, ['uintptr_t']) as unknown as Native<[object: number]>;
   const hook = library.symbol(end) as bigint;
   const { add, remove } = (hooks ??= isMainThread ? NO_HOOKS : bindHooks());
   return {
@@ -51,7 +51,7 @@ export function endsWithThread(library: Library, end: string): Lifetime {
           });
         }),
     end: (object) => {
-      const result = destroy(object);
+      const result = returns === 'int' ? destroy(object) : (destroy(object), 0);
       if (result === 0) remove(ENV, hook, object);
       return result;
     },

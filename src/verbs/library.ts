@@ -1,5 +1,6 @@
 import koffi from 'koffi';
-import { regcacheError, systemError, type ErrorDetails, type RegcacheError } from '../errors.js';
+import { systemError, type ErrorDetails, type RegcacheError } from '../errors.js';
+import { loadNative, type NativeLibrary } from '../system/load-library.js';
 import type { Outcome } from '../system/off-thread.js';
 import { endsWithThread } from '../system/thread-end.js';
 
@@ -62,34 +63,16 @@ export function libibverbs(): Library {
 
 /** Load libibverbs under a name of one's own, e.g. a build of rdma-core that is not installed. */
 export function loadLibrary(name: string): Library {
-  let lib: ReturnType<typeof koffi.load>;
-  try {
-    lib = koffi.load(name);
-  } catch (cause) {
-    throw regcacheError('ERR_NO_LIBIBVERBS', `cannot load ${name}`, {
-      path: name,
-      cause,
-      advice:
-        'install it with its providers: Debian and Ubuntu packages libibverbs1 and ibverbs-providers, ' +
-        'Fedora and RHEL libibverbs',
-    });
-  }
-  try {
-    return bind(lib);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw regcacheError(
-      'ERR_NO_LIBIBVERBS',
-      `${name} is too old, rdma-core 32 or later is needed: ${reason}`,
-      {
-        path: name,
-        cause,
-      },
-    );
-  }
+  return loadNative(name, bind, {
+    code: 'ERR_NO_LIBIBVERBS',
+    advice:
+      'install it with its providers: Debian and Ubuntu packages libibverbs1 and ibverbs-providers, ' +
+      'Fedora and RHEL libibverbs',
+    release: 'rdma-core 32',
+  });
 }
 
-function bind(lib: ReturnType<typeof koffi.load>): Library {
+function bind(lib: NativeLibrary): Library {
   const pointer = 'uintptr_t';
   const context = endsWithThread(lib, 'ibv_close_device');
   const pd = endsWithThread(lib, 'ibv_dealloc_pd');

@@ -378,8 +378,13 @@ const SIZES = {
 } as const;
 const OPTIONS = ['sendQueue', 'receiveQueue', 'signalAll', ...Object.keys(SIZES)];
 
-/** The most that each may be. */
-const TIMING = { timeout: 31, retries: 7, receiverNotReadyRetries: 7, receiverNotReadyTimer: 31 } as const;
+/** The most that each option of {@link ConnectOptions} may be. */
+export const TIMING = {
+  timeout: 31,
+  retries: 7,
+  receiverNotReadyRetries: 7,
+  receiverNotReadyTimer: 31,
+} as const;
 
 function takeTiming(options: ConnectOptions): ConnectOptions {
   const timing = takeOptions(options, Object.keys(TIMING));

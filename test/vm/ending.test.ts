@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheFolder } from '../../native/vm/cache-folder.js';
+import { KERNELS } from '../../native/vm/kernel.js';
 import { allGone, childrenOf, runVm, startVm } from './runner.js';
 
 interface Stopped {
@@ -23,7 +24,7 @@ async function stopWith(signal: NodeJS.Signals): Promise<Stopped> {
     assert.equal(guests.length, 1, 'one process runs the guest');
     runner.child.kill(signal);
     const { status } = await runner.ended;
-    const unfinished = ['kernels', 'drivers', 'initramfs']
+    const unfinished = [KERNELS, 'drivers', 'initramfs']
       .flatMap((name) => readdirSync(join(cacheFolder(), name)))
       .filter((name) => name.startsWith(`.${pid}-`));
     return { status, gone: await allGone(guests), left: [...readdirSync(folder), ...unfinished] };

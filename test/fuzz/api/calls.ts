@@ -215,6 +215,9 @@ const RIGHT = new Map<string, (world: World) => unknown[]>(
     fetchAndAdd: (world) => [1, api.addressOf(memoryOf(world)), keyOf(world), 4096, keyOf(world), 1n],
     receive: (world) => [1, api.addressOf(memoryOf(world)), 16, keyOf(world)],
     addSegment: (world) => [api.addressOf(memoryOf(world)), 16, keyOf(world)],
+    // Names of other classes' methods, too; most of it goes to nobody.
+    accept: (world) => [{ signal: abortedSoon(world) }],
+    listen: () => [{ backlog: 2 }],
     createCache: (world) => [world.latest(api.ProtectionDomain), { monitor: 'none' }],
     completionError: () => [{ id: 1, status: 'REM_ACCESS_ERR', qpNumber: 1, vendorError: 0 }],
     addressOf: (world) => [memoryOf(world)],
