@@ -80,8 +80,7 @@ export class PageTable<T extends object> {
       if (cell !== undefined) return page;
       const span = 1 << bits;
       page += span - (page & (span - 1));
-      if (bits !== 0) continue;
-      // On in the same node, for which there is no need to come down to it again.
+      // On in a node of the lowest kind, without coming down to it again. Beyond a larger block another node begins.
       while (page < end && (page & (NODE - 1)) !== 0) {
         if (this.#cells[++at] !== undefined) return page;
         page++;
