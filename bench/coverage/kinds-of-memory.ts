@@ -120,7 +120,14 @@ export const SEGMENT: Kind = {
   end: unmapAll,
 };
 
-/** The end of the heap. What malloc has put behind it meanwhile must stay, and then it stays as it is. */
+/**
+ * What malloc reads when a process starts (mallopt(3)): it takes so much of the heap at once that it never moves the end
+ * of it afterwards. Otherwise any thread, and this one between two calls, might allocate what {@link HEAP}'s changes cut
+ * off.
+ */
+export const HEAP_SETTINGS = { MALLOC_TOP_PAD_: String(2 ** 28), MALLOC_TRIM_THRESHOLD_: String(2 ** 30) };
+
+/** The end of the heap. What somebody has put behind it meanwhile must stay, and then it stays as it is. */
 export const HEAP: Kind = {
   make() {
     const end = sbrk(0);
