@@ -2,8 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { failed, type Outcome, passed, skipped, summary } from '../driver/outcome.js';
-import { agrees, balanced, type Check, checkRound, heldAgain } from './checks.js';
-import { giveBack, held, provideHugePages } from './held.js';
+import { agrees, balanced, type Check, checkRound, heldAgain, heldSteadily } from './checks.js';
+import { giveBack, provideHugePages } from './held.js';
 import { CHANGES, STALE, TRANSFERS } from './messages.js';
 import { parseOptions } from './options.js';
 import { render, reportOf } from './report.js';
@@ -12,7 +12,7 @@ import { runRound } from './round.js';
 /** What stays for good once it has been used, such as heaps, comes into being before anything is counted. */
 const WARM_UP = 5;
 
-const { seconds, seed, json } = parseOptions(process.argv.slice(2));
+const { seconds, seed, kept, json } = parseOptions(process.argv.slice(2));
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const say = (line: string): void => {
@@ -32,14 +32,17 @@ try {
   await runRound(
     WARM_UP,
     seed,
+    kept,
     () => undefined,
     () => Promise.resolve(),
   );
-  giveBack(collect);
-  const before = held();
+  const before = await heldSteadily(() => {
+    giveBack(collect);
+  });
   const round = await runRound(
     seconds,
     seed,
+    kept,
     (passed, words) => {
       say(
         `${passed.toFixed(0)} s: ${words[TRANSFERS]} transfers, ${words[CHANGES]} changes, ${words[STALE]} stale`,
