@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { malloc, sbrk } from '../../bench/coverage/calls.js';
 import type { Case, FromTrial } from '../../bench/coverage/cell.js';
+import { ALLOCATED } from '../../bench/coverage/kinds-of-memory.js';
 import { forkIdle } from '../../bench/coverage/idle-process.js';
 import { OutsideProcess } from '../../bench/coverage/outside.js';
 
@@ -27,8 +28,10 @@ for (const one of cases) {
   if (what === 'hangs') await pause(FOR_EVER);
   if (what === 'allocates') {
     const end = sbrk(0);
-    for (let n = 0; n < 4000; n++) malloc(2 ** 14);
+    for (let n = 0; n < 500; n++) malloc(2 ** 14);
     if (sbrk(0) !== end) process.exit(5);
+    // A mapping of its own, far away from the heap.
+    if (Math.abs(malloc(ALLOCATED) - end) < 2 ** 32) process.exit(6);
   }
   if (what === 'leaves its channel to another process') {
     spawn('sleep', ['10'], { stdio: ['ignore', 'ignore', 'ignore', CHANNEL] });
