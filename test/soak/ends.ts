@@ -1,4 +1,3 @@
-import { KEPT } from '../../bench/coverage/kept.js';
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import { addressOf } from '../../src/memory/locate.js';
 import { Access } from '../../src/access.js';
@@ -62,9 +61,7 @@ export class Ends {
   readonly #receive = new ReceiveRequests();
   readonly #send = new SendRequests();
 
-  /** @param kept registrations, whatever happens to the memory, also where that would be noticed */
-  constructor({ oneMonitor, options: usual }: Setup, kept: boolean) {
-    const options = kept ? { ...usual, monitor: KEPT, checking: false } : usual;
+  constructor({ oneMonitor, options }: Setup) {
     this.#cq = this.#context.createCompletionQueue({ entries: 16, events: true });
     const pds = [this.#context.createProtectionDomain(), this.#context.createProtectionDomain()] as const;
     const qps = pds.map((pd) => pd.createQueuePair({ sendQueue: this.#cq, maxSends: 4, maxReceives: 4 }));

@@ -12,7 +12,7 @@ import { runRound } from './round.js';
 /** What stays for good once it has been used, such as heaps, comes into being before anything is counted. */
 const WARM_UP = 5;
 
-const { seconds, seed, kept, json } = parseOptions(process.argv.slice(2));
+const { seconds, seed, json } = parseOptions(process.argv.slice(2));
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const say = (line: string): void => {
@@ -32,7 +32,6 @@ try {
   await runRound(
     WARM_UP,
     seed,
-    kept,
     () => undefined,
     () => Promise.resolve(),
   );
@@ -42,7 +41,6 @@ try {
   const round = await runRound(
     seconds,
     seed,
-    kept,
     (passed, words) => {
       say(
         `${passed.toFixed(0)} s: ${words[TRANSFERS]} transfers, ${words[CHANGES]} changes, ${words[STALE]} stale`,

@@ -22,7 +22,6 @@ export type Ask = () => Promise<readonly Transferred[]>;
 
 /**
  * Make places, have threads change and transfer them for a while, and close and unmap everything.
- * @param kept registrations, whatever happens to the memory
  * @param progress called each few seconds, with how many have passed and the words of messages.ts
  * @param stopped called when all threads have stopped and have not closed anything
  * @throws what a thread threw, or that one hangs; the process is to end then
@@ -30,7 +29,6 @@ export type Ask = () => Promise<readonly Transferred[]>;
 export async function runRound(
   seconds: number,
   seed: number,
-  kept: boolean,
   progress: (seconds: number, words: Int32Array) => void,
   stopped: (ask: Ask) => Promise<void>,
 ): Promise<Round> {
@@ -38,7 +36,7 @@ export async function runRound(
   const words = new Int32Array(new SharedArrayBuffer((BEATS + THREADS) * 4));
   const begin = (thread: number): Worker => {
     const task = thread < TRANSFERRING ? 'transfer' : 'change';
-    const workerData: Orders = { task, thread, seed, places: places.shared, words, kept };
+    const workerData: Orders = { task, thread, seed, places: places.shared, words };
     // Files belong to the places: any thread closes what another has opened.
     const options = { workerData, trackUnmanagedFds: false };
     return new Worker(new URL('./thread.js', import.meta.url), options);
