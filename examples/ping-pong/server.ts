@@ -17,6 +17,7 @@ export async function serve(port: number, poll: boolean): Promise<void> {
 }
 
 async function sendBack(endpoint: Endpoint): Promise<void> {
+  await using connection = endpoint;
   // From the buffer that the message came in: it is not used again before the next one is asked for.
-  for await (const { data } of endpoint.messages()) await endpoint.send(data);
+  for await (const { data } of connection.messages()) await connection.send(data);
 }
