@@ -4,8 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { runProgram } from '../native/vm/program.js';
 
 const [name = '', ...args] = process.argv.slice(2);
-const mainOf = (example: string): string =>
-  fileURLToPath(new URL(`${example}/main.js`, import.meta.url));
+const mainOf = (example: string): string => fileURLToPath(new URL(`${example}/main.js`, import.meta.url));
 const names = readdirSync(fileURLToPath(new URL('.', import.meta.url))).filter((each) =>
   existsSync(mainOf(each)),
 );

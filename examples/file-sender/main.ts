@@ -18,7 +18,8 @@ await run('file-sender', async () => {
     await receiveFiles(role.port, options.folder ?? '.');
     return;
   }
-  const folder = role.is === 'both' ? resolve(options.folder ?? mkdtempSync(join(tmpdir(), 'received-'))) : undefined;
+  const folder =
+    role.is === 'both' ? resolve(options.folder ?? mkdtempSync(join(tmpdir(), 'received-'))) : undefined;
   using server = await reachServer(role, import.meta.url, folder === undefined ? [] : ['--folder', folder]);
   await using endpoint = await connect({ host: server.host, port: server.port });
   const progress = new Progress(process.stderr);

@@ -64,7 +64,7 @@ async function receiveFile(endpoint: Endpoint, path: string, bytes: number): Pro
     hash = await hashOf(partial, 0);
   }
 
-  for (let at = from; at < bytes; ) {
+  for (let at = from; at < bytes;) {
     using message = await endpoint.receive();
     const start = (message.immediate ?? 0) * PART_BYTES;
     const chunk = memory.subarray(start, start + message.byteLength);
@@ -90,5 +90,5 @@ async function receiveFile(endpoint: Endpoint, path: string, bytes: number): Pro
 
 /** A write to a file may take less than it was given. */
 async function append(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+  for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
 }

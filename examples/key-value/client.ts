@@ -39,7 +39,10 @@ export class KeyValueClient implements AsyncDisposable {
   async put(key: string, value: Uint8Array): Promise<void> {
     if (!fits(this.#table, key, value)) throw new Error(TOO_LONG);
     // Messages and their answers keep their order, so this is the answer to this put.
-    const [answer] = await Promise.all([this.#endpoint.receive(), this.#endpoint.send(encodePut(key, value))]);
+    const [answer] = await Promise.all([
+      this.#endpoint.receive(),
+      this.#endpoint.send(encodePut(key, value)),
+    ]);
     answer.release();
     if (answer.immediate === ANSWER.full) throw new Error(`the table has no room for '${key}'`);
     if (answer.immediate === ANSWER.tooLong) throw new Error(TOO_LONG);

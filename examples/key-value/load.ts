@@ -20,8 +20,8 @@ export function valueOf(key: string, client: number, put: number, most: number):
 
 /** Whether it is what some client put for the key. */
 export function isValue(key: string, value: Buffer, most: number): boolean {
-  const [, client, put] = /^\w+ (\d+) (\d+);/.exec(value.toString('latin1', 0, 64)) ?? [];
-  return client !== undefined && value.equals(valueOf(key, Number(client), Number(put), most));
+  const match = /^\w+ (\d+) (\d+);/.exec(value.toString('latin1', 0, 64));
+  return match !== null && value.equals(valueOf(key, Number(match[1]), Number(match[2]), most));
 }
 
 /**

@@ -69,9 +69,10 @@ export function parseOptions(args: readonly string[]): Options {
   });
 }
 
-function commandOf([name, key, value, ...rest]: string[], otherwise: Command): Command {
-  if (name === undefined) return otherwise;
-  if (name === 'get' && key !== undefined && value === undefined) return { is: 'get', key };
-  if (name === 'put' && value !== undefined && rest.length === 0) return { is: 'put', key, value };
+function commandOf(words: readonly string[], otherwise: Command): Command {
+  const [name, key, value] = words;
+  if (words.length === 0) return otherwise;
+  if (name === 'get' && words.length === 2) return { is: 'get', key };
+  if (name === 'put' && words.length === 3) return { is: 'put', key, value };
   throw new Error('it is get KEY, or put KEY VALUE');
 }

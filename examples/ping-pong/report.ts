@@ -55,7 +55,11 @@ export function render(results: readonly Result[], poll: boolean): string {
     line('bytes', 'round trips', 'least us', 'median us', '99 % us', 'most us'),
     '-'.repeat(9 + 5 * 12),
     ...results.map(({ bytes, roundTrips, least, median, percentile99, most }) =>
-      line(String(bytes), String(roundTrips), ...[least, median, percentile99, most].map((us) => us.toFixed(1))),
+      line(
+        String(bytes),
+        String(roundTrips),
+        ...[least, median, percentile99, most].map((us) => us.toFixed(1)),
+      ),
     ),
     ...results.flatMap(({ bytes, histogram }) => ['', `${bytes} bytes`, ...bars(histogram)]),
   ].join('\n');

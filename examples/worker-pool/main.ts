@@ -19,7 +19,10 @@ await run('worker-pool', async () => {
   using server = await reachServer(role, import.meta.url);
   const { host, port } = server;
   await using endpoint = await connect({ host, port });
-  const { memory: remote } = (await ask(endpoint, { allocate: bytes })) as Extract<Answer, { memory: unknown }>;
+  const { memory: remote } = (await ask(endpoint, { allocate: bytes })) as Extract<
+    Answer,
+    { memory: unknown }
+  >;
 
   const shared = allocatePageAligned(bytes, { shared: true });
   const memory = new Uint8Array(shared.buffer as SharedArrayBuffer, shared.byteOffset, bytes);
