@@ -23,8 +23,8 @@ const END = 0;
  * device would send again and again what the peer has no buffer for.)
  *
  * The stream closes the endpoint when it has come to its end in both directions, or is destroyed. As of a socket: what
- * arrives has to be read, or thrown away with `resume()`; and the writable side ends when the readable one has, unless
- * it is made with `allowHalfOpen`.
+ * arrives has to be read, or thrown away with `resume()`; the writable side ends when the readable one has, unless it is
+ * made with `allowHalfOpen`; and to iterate over it closes it in both directions.
  */
 export class EndpointStream extends Duplex {
   readonly #endpoint: Endpoint;
