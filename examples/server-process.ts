@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { type Listener, openDevice } from 'rdma-regcache';
+import { type Endpoint, type Listener, openDevice } from 'rdma-regcache';
 import type { Role } from './role.js';
 
 /** Where a server listens. Disposing of it ends a server that was started for this. */
@@ -41,8 +41,25 @@ export async function reachServer(
   return { host: role.host, port: role.port, [Symbol.dispose]: () => undefined };
 }
 
-/** To be called by a server that listens: tells people, and the process that started it, where. */
-export function announce({ port }: Listener): void {
+/**
+ * What a server does: tell people, and the process that started it, where it listens, and let `serve` deal with each
+ * client. One that breaks is no reason to leave the others alone.
+ */
+export async function serveClients(
+  listener: Listener,
+  serve: (endpoint: Endpoint) => Promise<void>,
+): Promise<void> {
+  announce(listener.port);
+  for await (const endpoint of listener) {
+    serve(endpoint)
+      .finally(() => endpoint.close())
+      .catch((error: unknown) => {
+        console.error((error as Error).message);
+      });
+  }
+}
+
+function announce(port: number): void {
   console.log(`listening on port ${port}`);
   if (process.send === undefined) return;
   process.send(port);

@@ -2,9 +2,12 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Access, allocatePageAligned, type Endpoint, listen } from 'rdma-regcache';
 import { hear, tell } from '../json-messages.js';
-import { announce } from '../server-process.js';
+import { serveClients } from '../server-process.js';
 import { digestOf, hashOf } from './checksum.js';
 import { type Announcement, type End, PART_BYTES, PARTS, type Start } from './protocol.js';
+
+/** What is at the end of the name of a file that has not come completely. */
+const PARTIAL = '.part';
 
 /** A file that is being received. */
 interface Arrival {
@@ -13,29 +16,24 @@ interface Arrival {
 }
 
 export async function receiveFiles(port: number, folder: string): Promise<void> {
-  const listener = await listen({ port });
-  announce(listener);
   const arrivals = new Map<string, Arrival>();
-  for await (const endpoint of listener) {
-    // One that breaks is no reason to leave the others alone.
-    take(endpoint, folder, arrivals).catch((error: unknown) => {
-      console.error(`interrupted, and what came is kept: ${(error as Error).message}`);
-    });
-  }
+  await serveClients(await listen({ port }), (endpoint) => take(endpoint, folder, arrivals));
 }
 
 async function take(endpoint: Endpoint, folder: string, arrivals: Map<string, Arrival>): Promise<void> {
-  await using connection = endpoint;
-  const { name, bytes } = (await hear(connection)) as Announcement;
-  if (name !== basename(name) || ['', '.', '..'].includes(name)) {
-    await tell(connection, { error: `'${name}' is no name for a file` });
+  const { name, bytes } = (await hear(endpoint)) as Announcement;
+  if (name !== basename(name) || ['', '.', '..'].includes(name) || name.endsWith(PARTIAL)) {
+    await tell(endpoint, { error: `'${name}' is no name for a file here` });
     return;
   }
   // Who sends a file again has given up sending it before, though this end may not have noticed.
   const earlier = arrivals.get(name);
   earlier?.endpoint.destroy();
   const over = Promise.allSettled([earlier?.over])
-    .then(() => receiveFile(connection, join(folder, name), bytes))
+    .then(() => receiveFile(endpoint, join(folder, name), bytes))
+    .catch((error: unknown) => {
+      throw new Error(`${name} is not complete: ${(error as Error).message}`, { cause: error });
+    })
     .finally(() => {
       if (arrivals.get(name) === arrival) arrivals.delete(name);
     });
@@ -46,7 +44,7 @@ async function take(endpoint: Endpoint, folder: string, arrivals: Map<string, Ar
 
 async function receiveFile(endpoint: Endpoint, path: string, bytes: number): Promise<void> {
   /** Holds the beginning of the file, and nothing else, whenever this process ends. */
-  const partial = `${path}.part`;
+  const partial = path + PARTIAL;
   await using file = await open(partial, 'a').catch(async (error: unknown) => {
     await tell(endpoint, { error: (error as Error).message });
     throw error;

@@ -1,6 +1,6 @@
 import { Access, type Endpoint, listen } from 'rdma-regcache';
 import { tell } from '../json-messages.js';
-import { announce } from '../server-process.js';
+import { serveClients } from '../server-process.js';
 import { ANSWER, decodePut } from './protocol.js';
 import { fits, type Shape, Table } from './table.js';
 
@@ -9,25 +9,18 @@ export async function serve(port: number, shape: Shape): Promise<void> {
   const table = new Table(shape);
   // A put is longer than a slot by less than a slot's header.
   const listener = await listen({ port, receiveSize: shape.slotBytes, receiveBuffers: 4 });
-  announce(listener);
-  for await (const endpoint of listener) {
-    // One that breaks is no reason to leave the others alone.
-    takePuts(endpoint, table).catch((error: unknown) => {
-      console.error(String(error));
-    });
-  }
+  await serveClients(listener, (endpoint) => takePuts(endpoint, table));
 }
 
 async function takePuts(endpoint: Endpoint, table: Table): Promise<void> {
-  await using connection = endpoint;
   const { slots, slotBytes } = table;
   // For reading only, and until the connection ends.
-  const memory = connection.expose(table.memory, Access.REMOTE_READ);
-  await tell(connection, { slots, slotBytes, memory });
-  for await (const { data } of connection.messages()) {
+  const memory = endpoint.expose(table.memory, Access.REMOTE_READ);
+  await tell(endpoint, { slots, slotBytes, memory });
+  for await (const { data } of endpoint.messages()) {
     const { key, value } = decodePut(data);
     const done = fits(table, key, value);
     const immediate = !done ? ANSWER.tooLong : table.put(key, value) ? ANSWER.done : ANSWER.full;
-    await connection.send(undefined, { immediate });
+    await endpoint.send(undefined, { immediate });
   }
 }

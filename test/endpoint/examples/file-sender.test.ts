@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { createHash, randomFillSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { Progress } from '../../../examples/file-sender/progress.js';
-import type { Sent } from '../../../examples/file-sender/sender.js';
+import { type Sent, sendFile } from '../../../examples/file-sender/sender.js';
 import { startServer } from '../../../examples/server-process.js';
+import { connect } from '../../../src/endpoint/connect.js';
 import { requireStack } from '../../system/stack.js';
 import { mainOf, runExample, startExample } from './example.js';
 
@@ -111,6 +112,17 @@ describe('example: file-sender', function () {
     const nowhere = await runExample('file-sender', '--folder', join(folder, 'nowhere'), file);
     assert.equal(nowhere.status, 1);
     assert.match(nowhere.stderr, /^file-sender: the receiver says: ENOENT.*nowhere\/file\.part'$/m);
+  });
+
+  it('takes_no_name_that_is_that_of_half_a_file', async () => {
+    using server = await startServer(mainOf('file-sender'), ['--folder', received]);
+    await using endpoint = await connect({ host: server.host, port: server.port });
+    writeFileSync(join(folder, 'file.part'), 'whole');
+    await assert.rejects(
+      sendFile(endpoint, join(folder, 'file.part'), () => undefined),
+      /the receiver says: 'file\.part' is no name for a file here/,
+    );
+    assert.deepEqual(readdirSync(received), []);
   });
 
   describe('its bar', () => {
