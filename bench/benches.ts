@@ -52,6 +52,7 @@ const onTwoNodes: Run = (argv) => {
 const onBoth: Run = async (argv) => {
   // Better compiled here than in an emulated machine.
   loadHelper();
+  provideLibrary('elsewhere');
   const status = await runHere(argv);
   if (hasDevice() || status !== 0) return status;
   return runWhereTheDeviceIs(argv, { ...defaultOptions(), limit: 1800 });

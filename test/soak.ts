@@ -1,5 +1,6 @@
 // npm run soak: test/soak/main.ts where the RDMA device is. Takes its options; --help has them.
 import { join } from 'node:path';
+import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
 import { reportFailure } from '../native/vm/errors.js';
 import { defaultOptions } from '../native/vm/options.js';
@@ -12,6 +13,8 @@ const BESIDES = 300;
 const { seconds, seed, kernel, json } = parseOptions(process.argv.slice(2));
 endWithCaller();
 try {
+  // Once here, and not each time in an emulated machine.
+  provideLibrary('elsewhere');
   announceVm();
   const args = ['--seconds', String(seconds), '--seed', String(seed), ...(json ? ['--json'] : [])];
   process.exitCode = await runWhereTheDeviceIs(

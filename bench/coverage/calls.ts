@@ -102,20 +102,3 @@ export const shmget = (bytes: number): number => succeed('shmget', getSegment(0,
 export const removeSegment = (id: number): number => succeed('shmctl', controlSegment(id, 0, 0));
 const getSegment = declare('int shmget(int, size_t, int)');
 const controlSegment = declare('int shmctl(int, int, uintptr_t)');
-const forkProcess = declare('int fork()');
-const pause = declare('int pause()');
-const kill = declare('int kill(int, int)');
-const waitpid = declare('int waitpid(int, uintptr_t, int)');
-
-/** A process that has a copy of all memory, and does nothing until {@link endFork}. */
-export function forkIdle(): number {
-  const pid = forkProcess();
-  // Here there is no other thread of Node's any more: nothing but this call can be made.
-  while (pid === 0) pause();
-  return succeed('fork', pid);
-}
-
-export function endFork(pid: number): void {
-  kill(pid, 9);
-  waitpid(pid, 0, 0);
-}

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { MADV_DONTNEED, PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE } from '../../src/system/libc.js';
 import { RegcacheError } from '../../src/errors.js';
-import { type Calls, endFork, forkIdle } from './calls.js';
+import type { Calls } from './calls.js';
 import * as files from './files.js';
+import { endFork, forkIdle } from './idle-process.js';
 import { madviseByRing } from './io-uring.js';
 import * as kernel from './kernel-moves.js';
 import * as kinds from './kinds-of-memory.js';

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes a single call on another thread of this process, or in a child process that shares its memory, as the child of
- * vfork(2) does, and waits for it.
+ * vfork(2) does, and waits for it. And has a child process that does nothing.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdalign.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 struct call {
 	long (*function)(long, long, long, long, long, long, long);
@@ -77,4 +80,24 @@ int coverage_in_child(const char *name, const long *arguments, long *result, int
 	*result = call.result;
 	*error = call.error;
 	return 0;
+}
+
+/* A copy of this process that waits until it is killed, at the latest when this one ends. -1 and errno on failure. */
+int coverage_fork_idle(void)
+{
+	pid_t parent = getpid();
+	pid_t child = fork();
+
+	if (child != 0)
+		return child;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
+/* Error number. */
+int coverage_end_fork(int child)
+{
+	return kill(child, SIGKILL) == -1 || waitpid(child, NULL, 0) == -1 ? errno : 0;
 }

@@ -120,7 +120,7 @@ export const SEGMENT: Kind = {
   end: unmapAll,
 };
 
-/** The end of the heap. What malloc has put behind it meanwhile must stay, and then it stays as it is. */
+/** The end of the heap. What somebody has put behind it meanwhile must stay, and then it stays as it is. */
 export const HEAP: Kind = {
   make() {
     const end = sbrk(0);
@@ -132,8 +132,18 @@ export const HEAP: Kind = {
   },
 };
 
-/** So much that malloc(3) makes a mapping of it, always (DEFAULT_MMAP_THRESHOLD_MAX). */
+/** So much that malloc(3) makes a mapping of it, always (DEFAULT_MMAP_THRESHOLD_MAX), if the heap has no room for it. */
 export const ALLOCATED = 33 * 2 ** 20;
+
+/**
+ * What malloc reads when a process starts (mallopt(3)). It takes several times the heap that a trial needs, at once, so
+ * that it does not move the end of the heap afterwards: any thread, and this one between two calls, might otherwise
+ * allocate what the changes of {@link HEAP} cut off. But less than {@link ALLOCATED}.
+ */
+export const HEAP_SETTINGS = {
+  MALLOC_TOP_PAD_: String(24 * 2 ** 20),
+  MALLOC_TRIM_THRESHOLD_: String(2 ** 30),
+};
 
 /** The beginning of an allocation. */
 export const MALLOC: Kind = {

@@ -20,9 +20,12 @@ export class OutsideProcess {
     execFileSync('mkfifo', [commands, answers]);
     // For both, as opening only one end would wait for the other.
     [this.#commands, this.#answers] = [openSync(commands, 'r+'), openSync(answers, 'r+')];
+    // Only this process has the end that is written to: when it is killed, the other one comes to its end, too.
+    const toBeRead = openSync(commands, 'r');
     rmSync(folder, { recursive: true });
     const loop = 'while read -r line; do if eval "$line" >&2; then echo 0; else echo 1; fi; done';
-    this.#shell = spawn('sh', ['-c', loop], { stdio: [this.#commands, this.#answers, 2] });
+    this.#shell = spawn('sh', ['-c', loop], { stdio: [toBeRead, this.#answers, 2] });
+    closeSync(toBeRead);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { endFork, forkIdle } from '../../bench/coverage/calls.js';
+import { endFork, forkIdle } from '../../bench/coverage/idle-process.js';
 import { CHANGE_NAMES, type Changed, changeSomehow } from './changes.js';
 import { BEATS, CHANGES, type Orders, STOP } from './messages.js';
 import { Places } from './places.js';

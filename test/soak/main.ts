@@ -2,8 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { failed, type Outcome, passed, skipped, summary } from '../driver/outcome.js';
-import { agrees, balanced, type Check, checkRound, heldAgain } from './checks.js';
-import { giveBack, held, provideHugePages } from './held.js';
+import { agrees, balanced, type Check, checkRound, heldAgain, heldSteadily } from './checks.js';
+import { giveBack, provideHugePages } from './held.js';
 import { CHANGES, STALE, TRANSFERS } from './messages.js';
 import { parseOptions } from './options.js';
 import { render, reportOf } from './report.js';
@@ -35,8 +35,9 @@ try {
     () => undefined,
     () => Promise.resolve(),
   );
-  giveBack(collect);
-  const before = held();
+  const before = await heldSteadily(() => {
+    giveBack(collect);
+  });
   const round = await runRound(
     seconds,
     seed,

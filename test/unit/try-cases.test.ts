@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cell, Monitor } from '../../bench/coverage/cell.js';
 import { type Trial, tryCases } from '../../bench/coverage/try-cases.js';
 
@@ -9,36 +10,68 @@ describe('bench: coverage: what does not come', function () {
   this.timeout(60_000);
   const program = new URL('./pretended-trial.js', import.meta.url);
   const late: string[] = [];
-  const trial: Trial = { program, limit: 2000, startLimit: 30_000, late: (what) => late.push(what) };
+  const trial: Trial = {
+    program,
+    limit: 2000,
+    startLimit: 30_000,
+    killLimit: 30_000,
+    late: (what) => late.push(what),
+  };
   const cases = (...changes: string[]) => changes.map((change) => ({ change, actor: 'thread' }) as const);
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'regcache-trial-'));
+    late.length = 0;
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true });
+  });
   const seen = ({ cell, errno, tries }: Cell): string => `${cell} ${errno} ${tries}`;
 
   it('is a hang when it comes to nothing twice, and a result when only the process is slow', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'regcache-trial-'));
-    try {
-      const told: Cell[] = [];
-      const changes = [
-        'starts after 3000',
-        'hangs',
-        `hangs once, ${join(folder, 'tried')}`,
-        'crashes',
-        'works',
-      ];
-      const cells = await tryCases('kept', cases(...changes), (cell) => told.push(cell), trial);
-      assert.deepEqual(cells.map(seen), [
-        'fresh  1',
-        'hang ETIMEDOUT 2',
-        'fresh  2',
-        'crash exit status 3 1',
-        'fresh  1',
-      ]);
-      assert.deepEqual(told, cells);
-      // What hangs twice, and what hangs once.
-      assert.equal(late.length, 3);
-      for (const what of late) assert.match(what, /^kept: nothing for 2 s; threads: .*node S \S/);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    const told: Cell[] = [];
+    const changes = [
+      'starts after 3000',
+      'hangs',
+      `hangs once, ${join(folder, 'tried')}`,
+      'crashes',
+      'works',
+    ];
+    const cells = await tryCases('kept', cases(...changes), (cell) => told.push(cell), trial);
+    assert.deepEqual(cells.map(seen), [
+      'fresh  1',
+      'hang ETIMEDOUT 2',
+      'fresh  2',
+      'crash exit status 3 1',
+      'fresh  1',
+    ]);
+    assert.deepEqual(told, cells);
+    // What hangs twice, and what hangs once.
+    assert.equal(late.length, 3);
+    for (const what of late)
+      assert.match(
+        what,
+        /^kept: nothing for 2 s\nprocess \d+: .*pretended-trial.js kept .*\n {2}\d+ x node S \S.*\n {2}the kernel said last:\n/s,
+      );
+  });
+
+  it('takes along the processes that it has started', async () => {
+    const file = join(folder, 'processes');
+    await tryCases('kept', cases(`hangs with processes of its own, ${file}`), () => undefined, trial);
+    const processes = readFileSync(file, 'latin1').trim().split(' ');
+    assert.equal(processes.length, 2);
+    while (processes.some(isAlive)) await sleep(50);
+  });
+
+  it("is none of the heap's own doing: malloc leaves its end where it is", async () => {
+    const cells = await tryCases('kept', cases('allocates'), () => undefined, trial);
+    assert.deepEqual(cells.map(seen), ['fresh  1']);
+  });
+
+  it('is a failure when it does not even go away', async () => {
+    const change = 'leaves its channel to another process';
+    const cells = tryCases('kept', cases(change), () => assert.fail(), { ...trial, killLimit: 500 });
+    await assert.rejects(cells, /kept: a process was killed and has not ended in 0.5 s\nprocess \d+: /);
   });
 
   it('is no cell at all when the process does not start', async () => {
@@ -56,3 +89,8 @@ describe('bench: coverage: what does not come', function () {
     assert.deepEqual((await end('ucx')).map(seen), ['fresh  1']);
   });
 });
+
+/** One that nobody has waited for is dead, too. */
+function isAlive(pid: string): boolean {
+  return existsSync(`/proc/${pid}`) && !/^State:\s*Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+}
