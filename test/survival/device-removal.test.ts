@@ -11,6 +11,7 @@ import { SendRequests } from '../../src/verbs/work-request.js';
 import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 import { PAGE_SIZE, Side } from '../system/verbs-fixture.js';
+import { FILE as ENDPOINTS, type Told } from './endpoint-victim.js';
 import { kernelState, settlesAt } from './kernel-state.js';
 import { SoftDevice } from './soft-device.js';
 import { FILE, type Stage } from './victim.js';
@@ -104,5 +105,32 @@ describe('an RDMA device that is removed', function () {
     device.add();
     await settlesAt(before);
     openDevice(device.name).close();
+  });
+
+  it('is told of to all who wait at a listener and at endpoints, and the process can end', async () => {
+    const before = kernelState();
+    const child = fork(ENDPOINTS, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const exited = once(child, 'exit');
+    const [ready] = (await once(child, 'message')) as [string];
+    assert.equal(ready, 'ready');
+    const telling = once(child, 'message') as Promise<[Told]>;
+    const [removal] = await device.remove();
+    const [told] = await telling;
+    const gone = 'ERR_NO_RDMA_DEVICE';
+    const broken = ['ERR_DISCONNECTED', gone];
+    assert.deepEqual(told, {
+      accept: [gone],
+      iterate: [gone],
+      server: broken,
+      client: broken,
+      receive: broken,
+      connect: ['ENODEV'],
+      // librdmacm's own, until the process ends.
+      contexts: 1,
+    });
+    assert.deepEqual(await exited, [0, null]);
+    assert.deepEqual(await removal, [0, null]);
+    device.add();
+    await settlesAt(before);
   });
 });
