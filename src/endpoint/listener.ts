@@ -119,8 +119,10 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     for (const id of this.#handshakes.keys()) id.interrupt(error);
     await Promise.all(this.#handshakes.values());
     this.#connected.end(error);
-    await Promise.all(this.#connected.takeAll().map((endpoint) => endpoint.close()));
-    await Promise.all([...this.#domains.keys()].map((device) => this.#letGoOf(device)));
+    await Promise.all([
+      ...this.#connected.takeAll().map((endpoint) => endpoint.close()),
+      ...[...this.#domains.keys()].map((device) => this.#letGoOf(device)),
+    ]);
   }
 
   #take(request: CmEvent): void {

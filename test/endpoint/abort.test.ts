@@ -18,6 +18,9 @@ const CALLS = [
   'establish',
 ] as const satisfies (keyof Library)[];
 
+/** Those of them that a listener in the same process makes none of. */
+const STEPS = ['resolveAddr', 'resolveRoute', 'connect', 'establish'] as const;
+
 /** Events while one connects: the address, the route, the listener's request, and its answer. */
 const EVENTS = 4;
 
@@ -30,6 +33,21 @@ function afterTurns(turns: number, then: () => void): void {
     queueMicrotask(() => {
       afterTurns(turns - 1, then);
     });
+}
+
+/** The same function, with somebody told of the steps that are begun in it. */
+function withSteps(begin: (step: string) => void, run: () => Promise<void>): () => Promise<void> {
+  return STEPS.reduce((inner, step) => {
+    return () => {
+      const library = librdmacm();
+      const original = library[step].bind(library) as (...args: unknown[]) => number;
+      const telling = (...args: unknown[]): number => {
+        begin(step);
+        return original(...args);
+      };
+      return withReplaced(library, step, telling, inner);
+    };
+  }, run);
 }
 
 describe('connecting is given up', function () {
@@ -48,7 +66,15 @@ describe('connecting is given up', function () {
       controller.abort(reason);
     };
     const options = { host: hostOfDevice(), port: listener.port, signal: controller.signal };
-    await reaching(abort, () => assert.rejects(connect(options), reason));
+    const late: string[] = [];
+    const connecting = withSteps(
+      (step) => {
+        if (options.signal.aborted) late.push(step);
+      },
+      () => assert.rejects(connect(options), reason),
+    );
+    await reaching(abort, connecting);
+    assert.deepEqual(late, [], 'no step is begun after it');
   }
 
   it('before_it_begins', async () => {
