@@ -113,7 +113,7 @@ function render(result: Result, made: readonly Row[], ended: readonly Row[], pat
   return [
     `a miss by size, us (${where}, Linux ${kernel}; medians; registrar: ${registrar})`,
     "alone: without a cache, the registrar's call and nothing else; the others: all that a cache does for a miss under",
-    'that monitor, prefaulting and watching included; none keeps nothing. prefault: its part, of pages that are there.',
+    'that monitor, watching included; none keeps nothing. prefault: to ask for pages that are there, which is left out.',
     ...(where === 'host'
       ? ['cache itself: beyond the calls of registrar and monitor, us of CPU time; target: below that']
       : []),

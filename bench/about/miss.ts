@@ -27,7 +27,8 @@ export const miss = {
     'place, at less than a card takes. The cache itself: with stand-ins that neither register nor watch, in CPU time.',
   terms: {
     alone: "the registrar's call, and nothing else",
-    prefault: 'having pages put in place that are there already: a part of all but alone',
+    prefault:
+      'having pages put in place that are there already, which the cache leaves out at a first attempt',
     none: 'no monitor: nothing is kept',
     'cache itself':
       'what is beyond the calls of registrar and monitor; of memory a page off from a multiple of its size, which takes longest',

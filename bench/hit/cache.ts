@@ -57,9 +57,12 @@ function bytesInUse(): number {
   return heapUsed + external;
 }
 
+/** The addresses picked. */
+const addressesPicked = (): Float64Array => Float64Array.from(picks, (pick) => memory + pick * bytes);
+
 // What they use is handed to them: variables of a module are checked for having a value each time.
-function hitByAddress(own: RegistrationCache, first: number, step: number, picked: Uint32Array): void {
-  for (let i = 0; i < picked.length; i++) own.acquireRange(first + picked[i] * step, step).release();
+function hitByAddress(own: RegistrationCache, length: number, addresses: Float64Array): void {
+  for (let i = 0; i < addresses.length; i++) own.acquireRange(addresses[i], length).release();
 }
 
 function hitByBuffer(own: RegistrationCache, from: readonly Buffer[], picked: Uint32Array): void {
@@ -67,28 +70,37 @@ function hitByBuffer(own: RegistrationCache, from: readonly Buffer[], picked: Ui
 }
 
 /** Whether something changed is asked of a C function that does as good as nothing: what any way to ask would cost. */
-function hitByCall(own: RegistrationCache, ask: (seen: number) => number, first: number, step: number): void {
-  for (const pick of picks) {
+function hitByCall(
+  own: RegistrationCache,
+  ask: (seen: number) => number,
+  length: number,
+  addresses: Float64Array,
+): void {
+  for (let i = 0; i < addresses.length; i++) {
     if (ask(0) !== 0) own.drain();
-    own.acquireRange(first + pick * step, step).release();
+    own.acquireRange(addresses[i], length).release();
   }
 }
 
-function hitPlain(own: PlainCache, first: number, step: number, picked: Uint32Array): void {
-  for (let i = 0; i < picked.length; i++) own.release(own.acquire(first + picked[i] * step, step));
+function hitPlain(own: PlainCache, length: number, addresses: Float64Array): void {
+  for (let i = 0; i < addresses.length; i++) own.release(own.acquire(addresses[i], length));
 }
 
 const hits: Record<string, () => () => void> = {
-  address: () => () => {
-    hitByAddress(cache, memory, bytes, picks);
+  address: () => {
+    const addresses = addressesPicked();
+    return () => {
+      hitByAddress(cache, bytes, addresses);
+    };
   },
   buffer: () => () => {
     hitByBuffer(cache, buffers, picks);
   },
   'call of C': () => {
     const ask = koffi.load(null).func('int abs(int)') as unknown as (seen: number) => number;
+    const addresses = addressesPicked();
     return () => {
-      hitByCall(cache, ask, memory, bytes);
+      hitByCall(cache, ask, bytes, addresses);
     };
   },
   map: () => plainly(mapTable()),
@@ -97,9 +109,10 @@ const hits: Record<string, () => () => void> = {
 
 function plainly(table: Table): () => void {
   const plain = plainCache(nullMonitor(), table);
-  for (let index = 0; index < ranges; index++) plain.release(plain.acquire(memory + index * bytes, bytes));
+  const addresses = addressesPicked();
+  for (const address of addresses) plain.release(plain.acquire(address, bytes));
   return () => {
-    hitPlain(plain, memory, bytes, picks);
+    hitPlain(plain, bytes, addresses);
   };
 }
 

@@ -74,11 +74,11 @@ static void create(void)
 		die("could not create a cache");
 }
 
-static inline void get_and_put(size_t index)
+static inline void get_and_put(void *address)
 {
 	ucs_rcache_region_t *region;
 
-	if (ucs_rcache_get(cache, memory + index * bytes, bytes, PROT_READ | PROT_WRITE, NULL, &region) != UCS_OK)
+	if (ucs_rcache_get(cache, address, bytes, PROT_READ | PROT_WRITE, NULL, &region) != UCS_OK)
 		die("could not get a range");
 	ucs_rcache_region_put(cache, region);
 }
@@ -126,9 +126,9 @@ static void create_inline(void)
 	}
 }
 
-static inline void get_and_put_inline(size_t index)
+static inline void get_and_put_inline(void *address)
 {
-	uintptr_t start = (uintptr_t)memory + index * bytes;
+	uintptr_t start = (uintptr_t)address;
 	struct region *region = (struct region *)ucs_pgtable_lookup(&table, start);
 	const int prot = PROT_READ | PROT_WRITE;
 
@@ -153,7 +153,7 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-static double hit(const uint32_t *picks)
+static double hit(char *const *picks)
 {
 	double start = now_ns();
 
@@ -174,7 +174,7 @@ static double churn(void)
 	double start = now_ns();
 
 	for (size_t i = 0; i < some; i++) {
-		get_and_put(next);
+		get_and_put(memory + next * bytes);
 		next = next + 1 == 2 * ranges ? 0 : next + 1;
 	}
 	return (now_ns() - start) / some;
@@ -182,8 +182,8 @@ static double churn(void)
 
 int main(int argc, char **argv)
 {
-	uint32_t *picks, random = 2463534242u;
-	char command[16];
+	uint32_t random = 2463534242u;
+	char **picks, command[16];
 
 	if (argc != 4 && (argc != 5 || strcmp(argv[4], "inline") != 0))
 		die("usage: ucx RANGES BYTES OPERATIONS [inline]");
@@ -199,14 +199,14 @@ int main(int argc, char **argv)
 		random ^= random << 13;
 		random ^= random >> 17;
 		random ^= random << 5;
-		picks[i] = random % ranges;
+		picks[i] = memory + random % ranges * bytes;
 	}
 	if (in_line) {
 		create_inline();
 	} else {
 		create();
 		for (size_t i = 0; i < ranges; i++)
-			get_and_put(i);
+			get_and_put(memory + i * bytes);
 	}
 	next = ranges;
 	setlinebuf(stdout);

@@ -304,10 +304,24 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       const merged = this.#makeMerged(start, end, access, owner);
       if (merged !== undefined) return merged;
     }
+    // To see that all pages are in place takes longer than to pin them, and nearly always they are. The device refuses what
+    // it could not write to, and where a page is copied first, the mapping changes and there is another attempt. Not so
+    // where something would be given up in vain, and where it is only read: there the device may take what it should
+    // not (FOLL_FORCE of ib_umem_get, Linux 6.1).
+    const write = (access & Access.LOCAL_WRITE) !== 0;
+    let lookFirst = !write || (listed && this.#lookup.within(start, end, access).length > 0);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      this.#prefault(start, end, (access & Access.LOCAL_WRITE) !== 0);
+      if (lookFirst) this.#prefault(start, end, write);
       if (listed) this.#replaceIdleWithin(start, end, access, true);
-      const entry = this.#tryMake(start, end, access, flags);
+      let entry: Entry | undefined;
+      try {
+        entry = this.#tryMake(start, end, access, flags);
+      } catch (error) {
+        // If it is for the memory's sake, this says so.
+        if (!lookFirst) this.#prefault(start, end, write);
+        throw error;
+      }
+      lookFirst = true;
       if (entry === undefined) continue;
       this.#start(entry, owner);
       return entry;

@@ -5,7 +5,9 @@ export interface Registrar<Region = unknown> {
 
   /**
    * Make sure that pinning will find every page in place, called before the range is watched: what changes a mapping
-   * (a copy of a page on its first write, say) must be over when the watch begins.
+   * (a copy of a page on its first write, say) must be over when the watch begins. Called on the spot after an attempt to
+   * register that failed or found the mapping changed, to tell or mend why, and before the first one only where a failure would cost
+   * something.
    * @param write whether the device will write to the memory
    * @throws RegcacheError ERR_NOT_MAPPED, ERR_READ_ONLY_MEMORY
    */

@@ -1,6 +1,7 @@
 import { regcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
+import { Owners } from './owners.js';
 
 /** Memory that is pinned and visible to the device, held until its release. */
 export interface Registration extends Disposable {
@@ -71,22 +72,6 @@ export interface Keeper {
   invalidated(entry: Entry): void;
   /** It is neither watched nor pinned any more. */
   gone(entry: Entry): void;
-}
-
-/** More owners than one, when several objects lie in the same pages. */
-class Owners {
-  readonly #first: Memory;
-  readonly #others = new Set<object>();
-
-  constructor(first: Memory) {
-    this.#first = first;
-  }
-
-  add(owner: Memory): void {
-    if (owner === this.#first) return;
-    // The buffer, not the view: many views of a pooled buffer are one owner, so the set stays small.
-    this.#others.add(ArrayBuffer.isView(owner) ? owner.buffer : owner);
-  }
 }
 
 /**
@@ -220,8 +205,8 @@ export class Entry implements Registration {
     this.#state = (state + USE) | (MARKED | OWNED);
     if ((state & OWNED) === 0) this.#owner = owner;
     else if (this.#owner !== owner) {
-      if (!(this.#owner instanceof Owners)) this.#owner = new Owners(this.#owner!);
-      this.#owner.add(owner);
+      if (this.#owner instanceof Owners) this.#owner.add(owner);
+      else this.#owner = new Owners(this.#owner!, owner);
     }
   }
 

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { Feature } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
-import { madvise, mprotect, PROT_READ, PROT_WRITE } from '../../src/system/libc.js';
+import { madvise, mprotect, PROT_NONE, PROT_READ, PROT_WRITE } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { IbverbsRegistrar } from '../../src/verbs/registrar.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
@@ -34,14 +34,16 @@ const HUGE_PAGE_SIZE = 2 * 1024 * 1024;
 /**
  * A mapping that begins in the middle of what could be a huge page. When mprotect() splits a mapping, the kernel reports
  * the whole of a huge page around the place as CLEAR, there or not, if it would lie inside the mapping
- * (split_huge_pmd_if_needed, mm/huge_memory.c): the registrations in it go, as they have to.
+ * (split_huge_pmd_if_needed, mm/huge_memory.c): the registrations in it go, as they have to. What is mapped around it
+ * keeps others out: a thread's stack just below would become one mapping with it, as it has no huge pages either
+ * (MAP_STACK, from Linux 6.7 on), and then the huge page does lie inside.
  */
-function mapBetweenHugePages(length: number): number {
-  const reserved = map(length + 2 * HUGE_PAGE_SIZE);
+function mapBetweenHugePages(length: number): { reserved: number; start: number; size: number } {
+  const size = length + 2 * HUGE_PAGE_SIZE;
+  const reserved = map(size, { prot: PROT_NONE });
   const start = Math.ceil(reserved / HUGE_PAGE_SIZE) * HUGE_PAGE_SIZE + HUGE_PAGE_SIZE / 2;
-  unmap(reserved, start - reserved);
-  unmap(start + length, reserved + 2 * HUGE_PAGE_SIZE - start);
-  return start;
+  map(length, { at: start, replace: true });
+  return { reserved, start, size };
 }
 
 /** The first processor of each node. */
@@ -68,6 +70,8 @@ describe('automatic NUMA balancing', function () {
   const page = (n: number): number => memory + 2 * n * PAGE_SIZE;
   const saved = new Map<string, string>();
   let memory = 0;
+  let reserved = 0;
+  let size = 0;
   let pair: { a: Side; b: Side; [Symbol.dispose](): void };
 
   before(function () {
@@ -79,7 +83,7 @@ describe('automatic NUMA balancing', function () {
     pair = connectedPair();
     needs(this, 'pages that stay with the parent in a fork', pair.a.context.forkStatus === 'unneeded');
     // Every second page is registered: the others are there to be moved, and in the same mapping.
-    memory = mapBetweenHugePages(length);
+    ({ reserved, start: memory, size } = mapBetweenHugePages(length));
     // A pinned huge page is not skipped: each vain attempt to move it is reported, and rightly, as CLEAR.
     assert.equal(madvise(memory, length, MADV_NOHUGEPAGE), 0);
     bytesAt(memory, length).fill(1);
@@ -88,7 +92,7 @@ describe('automatic NUMA balancing', function () {
   after(() => {
     for (const [file, value] of [...saved].reverse()) writeFileSync(file, value);
     if (memory === 0) return;
-    unmap(memory, length);
+    unmap(reserved, size);
     pair[Symbol.dispose]();
   });
 

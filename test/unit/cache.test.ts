@@ -571,6 +571,63 @@ describe('cache: making a registration', () => {
     assertNothingLeft();
   });
 
+  describe('faulting in', () => {
+    function watched(): ReturnType<typeof modelled> & { faultedIn: number[] } {
+      const world = modelled();
+      const faultedIn: number[] = [];
+      const { registrar } = world;
+      const prefault = registrar.prefault.bind(registrar);
+      registrar.prefault = (start, length, write) => {
+        faultedIn.push(start);
+        prefault(start, length, write);
+      };
+      return { ...world, faultedIn };
+    }
+
+    it('is not done for memory that is there, which takes longer than to pin it', () => {
+      const { pages, faultedIn, assertFresh } = watched();
+      assertFresh(pages(0, 4), 0, 4);
+      assert.deepEqual(faultedIn, []);
+    });
+
+    it('is done before another attempt when pinning changed the mapping', () => {
+      const { space, registrar, pages, faultedIn, assertFresh } = watched();
+      registrar.beforeRegister = () => {
+        if (faultedIn.length === 0) space.map(at(0), at(1));
+      };
+      assertFresh(pages(0, 4), 0, 4);
+      assert.deepEqual(faultedIn, [at(0)]);
+      assert.equal(registrar.history.length, 2);
+    });
+
+    it('is done first where a device might take what may not be touched: without write access', () => {
+      const { registrar, pages, faultedIn } = watched();
+      registrar.beforeRegister = () => {
+        assert.deepEqual(faultedIn, [at(0)]);
+      };
+      pages(0, 4, Access.NONE);
+      assert.equal(registrar.history.length, 1);
+    });
+
+    it('is done first where an idle registration would be given up in vain', () => {
+      const { space, registrar, pages, faultedIn } = watched();
+      pages(1, 2).release();
+      space.unmap(at(3), at(4));
+      assert.throws(() => pages(0, 4), { code: 'ERR_NOT_MAPPED' });
+      assert.deepEqual(faultedIn, [at(0)]);
+      assert.equal(registrar.pinned.size, 1);
+    });
+
+    it('tells why, when the device only says that it cannot', () => {
+      const { space, registrar, pages, faultedIn, assertNothingLeft } = watched();
+      space.protect(at(1), at(2));
+      assert.throws(() => pages(0, 4), { code: 'ERR_READ_ONLY_MEMORY' });
+      assert.deepEqual(faultedIn, [at(0)]);
+      assert.equal(registrar.history.length, 0);
+      assertNothingLeft();
+    });
+  });
+
   it('does not serve unmapped memory from a registration of the past', () => {
     const { space, pages } = modelled();
     pages(0, 4).release();
