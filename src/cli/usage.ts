@@ -28,8 +28,8 @@ Exit status: 0 yes or done, 1 no or failed, 2 not understood.
 
 export const DOCTOR_USAGE = `Usage: rdma-regcache doctor [--json]
 
-Looks at the kernel, the ummunotify module and its device, userfaultfd, libibverbs and the RDMA devices, limits, memory
-and environment variables; says which monitor a cache would get; and, where there is a device and a monitor, registers
+Looks at the kernel, the ummunotify module and its device, userfaultfd, libibverbs, librdmacm and the RDMA devices, limits,
+memory and environment variables; says which monitor a cache would get; and, where there is a device and a monitor, registers
 memory, changes its mapping and sees whether the cache notices. Changes nothing.
 
   --json              for programs: { schema: 1, version, node, ok, findings: [{ id, status, text, mend, facts }] }

@@ -34,14 +34,24 @@ export class ConnectionId {
   #step:
     | { readonly kind: EventKind; resolve: (event: CmEvent) => void; reject: (reason: Error) => void }
     | undefined;
+  /** Why no further step is taken. */
+  #interrupted: Error | undefined;
   /** What comes when no step waits for it. */
   onEvent: ((event: CmEvent) => void) | undefined;
+  /** The device is gone, or events cannot be read: nothing comes any more. */
+  onLost: ((error: RegcacheError) => void) | undefined;
 
   private constructor(channel: EventChannel, pointer: number) {
     this.#channel = channel;
     this.#pointer = pointer;
-    channel.add(pointer, (event) => {
-      this.#hear(event);
+    librdmacm().adoptId(pointer);
+    channel.add(pointer, {
+      heard: (event) => {
+        this.#hear(event);
+      },
+      lost: (error) => {
+        this.#lose(error);
+      },
     });
   }
 
@@ -97,13 +107,14 @@ export class ConnectionId {
     );
   }
 
-  /** Ask the peer; its answer is there then, to be confirmed with `establish`. */
-  async connect(parameters: ConnectionParameters): Promise<void> {
+  /** Ask the peer. @returns its answer, to be confirmed with `establish` */
+  async connect(parameters: ConnectionParameters): Promise<CmEvent> {
     const bytes = encode(parameters);
-    await this.#do('CONNECT_RESPONSE', 'rdma_connect', (library, id) => library.connect(id, bytes));
+    return this.#do('CONNECT_RESPONSE', 'rdma_connect', (library, id) => library.connect(id, bytes));
   }
 
   establish(): void {
+    if (this.#interrupted !== undefined) throw this.#interrupted;
     this.#call('rdma_establish', (library, id) => library.establish(id));
   }
 
@@ -141,8 +152,9 @@ export class ConnectionId {
     this.#call('rdma_reject', (library, id) => library.reject(id, 0, 0));
   }
 
-  /** Have a step that is under way fail; nothing else. */
+  /** Have the step that is under way fail, and those to come. The identifier stays open. */
   interrupt(reason: Error): void {
+    this.#interrupted ??= reason;
     this.#step?.reject(reason);
     this.#step = undefined;
   }
@@ -171,12 +183,17 @@ export class ConnectionId {
 
   #do(kind: EventKind, syscall: string, call: (library: Library, id: number) => number): Promise<CmEvent> {
     return new Promise((resolve, reject) => {
+      if (this.#interrupted !== undefined) throw this.#interrupted;
       this.#call(syscall, call);
       this.#step = { kind, resolve, reject };
     });
   }
 
   #hear(event: CmEvent): void {
+    if (event.kind === 'DEVICE_REMOVAL') {
+      this.#lose(regcacheError('ERR_NO_RDMA_DEVICE', 'the RDMA device is gone'));
+      return;
+    }
     const step = this.#step;
     const fails = event.kind in FAILURES || event.kind === 'DISCONNECTED';
     if (step === undefined) this.onEvent?.(event);
@@ -186,6 +203,11 @@ export class ConnectionId {
       if (fails) step.reject(eventError(event));
       else step.resolve(event);
     }
+  }
+
+  #lose(error: RegcacheError): void {
+    this.interrupt(error);
+    this.onLost?.(error);
   }
 }
 
@@ -212,7 +234,6 @@ const FAILURES: Partial<Record<EventKind, readonly [syscall: string, errno: numb
   CONNECT_ERROR: ['rdma_connect', E.ECONNABORTED, 'the connection could not be set up'],
   UNREACHABLE: ['rdma_connect', E.ETIMEDOUT, 'the peer does not answer'],
   REJECTED: ['rdma_connect', E.ECONNREFUSED, 'nobody listens there, or the listener has no room'],
-  DEVICE_REMOVAL: ['rdma_connect', E.ENODEV, 'the RDMA device is gone'],
 };
 
 function eventError({ kind, status }: CmEvent): RegcacheError {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import koffi from 'koffi';
-import { regcacheError, systemError } from '../errors.js';
+import { regcacheError, type RegcacheError, systemError } from '../errors.js';
 import { copyFrom, E } from '../system/libc.js';
 import { watchReadable, type ReadableWatch } from '../system/readable.js';
 import { EVENTS, type EventKind, LAYOUT } from './layout.js';
@@ -19,6 +19,13 @@ export interface CmEvent {
   readonly initiatorDepth: number;
 }
 
+/** Whom the events of an identifier are for. */
+export interface CmListener {
+  heard(event: CmEvent): void;
+  /** No event comes any more. */
+  lost(error: RegcacheError): void;
+}
+
 const at = LAYOUT.rdma_cm_event;
 const DEVICE_FILE = '/dev/infiniband/rdma_cm';
 
@@ -30,9 +37,10 @@ export class EventChannel {
   static #current: EventChannel | undefined;
   readonly pointer: number;
   readonly #watch: ReadableWatch;
-  readonly #listeners = new Map<number, (event: CmEvent) => void>();
+  readonly #listeners = new Map<number, CmListener>();
   readonly #found = new BigUint64Array(new ArrayBuffer(8));
   readonly #copy = Buffer.alloc(at.sizeof);
+  #closed = false;
 
   private constructor() {
     const library = librdmacm();
@@ -56,7 +64,7 @@ export class EventChannel {
     return (EventChannel.#current ??= new EventChannel());
   }
 
-  add(id: number, listener: (event: CmEvent) => void): void {
+  add(id: number, listener: CmListener): void {
     this.#listeners.set(id, listener);
   }
 
@@ -67,10 +75,23 @@ export class EventChannel {
 
   /** Close it if nobody is on it. */
   leave(): void {
-    if (this.#listeners.size !== 0 || EventChannel.#current !== this) return;
+    if (this.#listeners.size !== 0 || this.#closed) return;
+    this.#closed = true;
+    this.#abandon();
+    librdmacm().destroyEventChannel(this.pointer);
+  }
+
+  /** Hear nothing more; who comes next gets another. */
+  #abandon(): void {
+    if (EventChannel.#current !== this) return;
     EventChannel.#current = undefined;
     this.#watch.close();
-    librdmacm().destroyEventChannel(this.pointer);
+  }
+
+  /** Tell all who wait: nobody else is there to catch an error of the event loop's. */
+  #lost(error: RegcacheError): void {
+    this.#abandon();
+    for (const listener of [...this.#listeners.values()]) listener.lost(error);
   }
 
   #onReadable(): void {
@@ -82,13 +103,14 @@ export class EventChannel {
       copyFrom(this.#copy, this.#found[0], at.sizeof);
       library.ackCmEvent(this.#found[0]);
     } else {
-      if (koffi.errno() !== E.EAGAIN) throw systemError(koffi.errno(), 'rdma_get_cm_event');
+      const errno = koffi.errno();
+      if (errno !== E.EAGAIN) this.#lost(systemError(errno, 'rdma_get_cm_event'));
       return;
     }
     const event = readEvent(this.#copy);
     const listening = Number(this.#copy.readBigUInt64LE(at.listen_id));
     const listener = this.#listeners.get(event.kind === 'CONNECT_REQUEST' ? listening : event.id);
-    if (listener !== undefined) listener(event);
+    if (listener !== undefined) listener.heard(event);
     // Of a listener that was closed meanwhile.
     else if (event.kind === 'CONNECT_REQUEST') library.destroyId(event.id);
   }

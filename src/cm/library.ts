@@ -9,8 +9,12 @@ export interface Library {
   /** Ends with the thread, and the kernel's side of all its identifiers with it. */
   createEventChannel(): number;
   destroyEventChannel(channel: number): number;
+  /** One that comes about, here or by a request, is to be adopted. */
   createId(channel: number, id: BigUint64Array, context: number, portSpace: number): number;
-  destroyId(id: number): number;
+  /** Have it end with the thread: librdmacm holds a protection domain for each device as long as there is one. */
+  adoptId(id: number): void;
+  /** One that refuses ends with the channel. */
+  destroyId(id: number): void;
   bindAddr(id: number, address: Buffer): number;
   /** @param milliseconds how long it may take */
   resolveAddr(id: number, source: number, destination: Buffer, milliseconds: number): number;
@@ -52,11 +56,14 @@ export function loadLibrary(name: string): Library {
 function bind(lib: NativeLibrary): Library {
   const pointer = 'uintptr_t';
   const channel = endsWithThread(lib, 'rdma_destroy_event_channel', 'void');
+  // It says whether it did; one that did not must not be tried again once its channel is gone.
+  const id = endsWithThread(lib, 'rdma_destroy_id', 'void');
   return {
     createEventChannel: channel.begin(lib.func('rdma_create_event_channel', pointer, [])),
     destroyEventChannel: channel.end,
     createId: lib.func('rdma_create_id', 'int', [pointer, 'void *', pointer, 'int']),
-    destroyId: lib.func('rdma_destroy_id', 'int', [pointer]),
+    adoptId: id.adopt,
+    destroyId: id.end,
     bindAddr: lib.func('rdma_bind_addr', 'int', [pointer, 'void *']),
     resolveAddr: lib.func('rdma_resolve_addr', 'int', [pointer, pointer, 'void *', 'int']),
     resolveRoute: lib.func('rdma_resolve_route', 'int', [pointer, 'int']),

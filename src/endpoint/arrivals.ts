@@ -5,7 +5,7 @@ interface Waiter<T> {
 
 /** What arrives, and those who wait for it, both in order. */
 export class Arrivals<T> {
-  readonly #arrived: T[] = [];
+  #arrived: T[] = [];
   readonly #waiters = new Set<Waiter<T>>();
   #ended: Error | undefined;
 
@@ -54,6 +54,11 @@ export class Arrivals<T> {
   end(error: Error): void {
     this.#ended = error;
     for (const waiter of [...this.#waiters]) waiter.reject(error);
+  }
+
+  /** Let go of those that have arrived, and are of no use. */
+  drop(useless: (value: T) => boolean): void {
+    this.#arrived = this.#arrived.filter((value) => !useless(value));
   }
 
   /** What nobody has taken, and nobody will. */

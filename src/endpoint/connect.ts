@@ -19,8 +19,13 @@ export async function connect(options: ConnectToOptions): Promise<Endpoint> {
   };
   signal?.addEventListener('abort', abort);
   try {
+    // One that was aborted before tells nobody any more.
+    signal?.throwIfAborted();
     await id.resolve(address);
-    return await establish(id, endpoint, (link) => link.connect());
+    return await establish(id, endpoint, async (link) => {
+      await link.connect();
+      signal?.throwIfAborted();
+    });
   } catch (error) {
     id.close();
     throw error;

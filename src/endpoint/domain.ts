@@ -5,12 +5,16 @@ import type { Context } from '../verbs/context.js';
 import { openDevice } from '../verbs/device.js';
 import type { ProtectionDomain } from '../verbs/protection-domain.js';
 import type { CheckedOptions } from './options.js';
+import { takeBack } from './take-back.js';
 
 /** What the endpoints over one device share: a protection domain and its cache. */
 export interface Domain {
   readonly protectionDomain: ProtectionDomain;
   readonly cache: RegistrationCache;
-  /** To be called once. Settles when what nobody uses any more is closed. */
+  /**
+   * To be called once. Settles when what nobody uses any more is closed; does not wait for registrations that the program
+   * itself has acquired from the cache, with the last of which all is closed.
+   */
   release(): Promise<void>;
 }
 
@@ -41,16 +45,13 @@ class SharedDomain {
   private constructor(device: string) {
     this.#device = device;
     this.#context = openDevice(device);
+    const made: { close(): void }[] = [this.#context];
     try {
       this.protectionDomain = this.#context.createProtectionDomain();
-      try {
-        this.cache = createCache(this.protectionDomain);
-      } catch (error) {
-        this.protectionDomain.close();
-        throw error;
-      }
+      made.push(this.protectionDomain);
+      this.cache = createCache(this.protectionDomain);
     } catch (error) {
-      this.#context.close();
+      takeBack(made);
       throw error;
     }
   }
@@ -66,6 +67,13 @@ class SharedDomain {
   async #release(): Promise<void> {
     if (--this.#holders > 0) return;
     SharedDomain.#open.delete(this.#device);
+    const held = this.cache.registrations().some(({ uses }) => uses > 0);
+    const closed = this.#close();
+    closed.catch(() => undefined);
+    if (!held) await closed;
+  }
+
+  async #close(): Promise<void> {
     await this.cache.end();
     this.protectionDomain.close();
     this.#context.close();

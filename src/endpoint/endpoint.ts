@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { Access, checkAccess, REMOTE_ACCESS } from '../access.js';
+import { aborted } from '../cache/aborted.js';
 import type { RegistrationCache } from '../cache/cache.js';
 import { regcacheError, RegcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
@@ -58,12 +59,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   readonly #pool: ReceivePool | undefined;
   readonly #limits: Limits;
   readonly #exposed = new Set<ExposedMemory>();
-  readonly #idle: (() => void)[] = [];
   #closing = false;
   /** Why nothing is posted any more. */
   #ended: RegcacheError | undefined;
-  /** The device would not let go. */
-  #abandoned = false;
   #released: Promise<void> | undefined;
 
   /** @internal @throws ERR_INVALID_OPTION for who has no link; what `ReceivePool` throws */
@@ -79,12 +77,9 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     const broken = (error: RegcacheError): void => {
       this.#end(disconnected(error));
     };
-    const idle = (): void => {
-      this.#tellIdle();
-    };
     this.#limits = { maxMessage, results: new AtomicResults(cache, options.sendDepth) };
     const sends = new SendRequests(options.sendDepth);
-    const common = { cache, tickets, broken, idle };
+    const common = { cache, tickets, broken };
     this.#sends = new WorkQueue({
       ...common,
       depth: options.sendDepth,
@@ -117,16 +112,20 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
    */
   start(): void {
     this.#pool?.start();
-    this.#link.id.onEvent = ({ kind }) => {
+    const { id } = this.#link;
+    id.onEvent = ({ kind }) => {
       if (kind === 'DISCONNECTED') this.#disconnected();
-      else if (kind === 'DEVICE_REMOVAL') {
-        this.#end(disconnected(regcacheError('ERR_NO_RDMA_DEVICE', 'the RDMA device is gone')));
-      }
+    };
+    id.onLost = (error) => {
+      this.#end(disconnected(error));
     };
     if (!this.#link.options.polling) void this.#takeEvents();
   }
 
-  /** The cache that memory is registered through. */
+  /**
+   * The cache that memory is registered through. When the last endpoint and listener that share it are closed, it ends
+   * with the last release of what the program has acquired from it itself.
+   */
   get cache(): RegistrationCache {
     return this.#link.domain.cache;
   }
@@ -138,6 +137,11 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   /** Sends, writes, reads and atomics that are not done yet. */
   get outstanding(): number {
     return this.#sends.size;
+  }
+
+  /** @internal Messages that have arrived in the endpoint's buffers, and nobody has taken. */
+  get arrived(): number {
+    return this.#pool?.arrived ?? 0;
   }
 
   /**
@@ -270,17 +274,32 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     return found.length;
   }
 
-  /** Settles when nothing is outstanding, not even what was aborted: all memory is the program's again. */
-  async idle(): Promise<void> {
-    if (this.#isIdle()) return;
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
+  /**
+   * Settles when nothing is outstanding, not even what was aborted, and no memory is posted for a message: all memory is
+   * the program's again.
+   * @param options.signal gives up waiting; rejects with its reason
+   */
+  async idle(options: Abortable = {}): Promise<void> {
+    const { signal } = take(options, []);
+    await aborted(Promise.all([this.#sends.idle(), this.#receives?.idle()]), signal);
   }
 
-  /** Take nothing more in, wait for what is outstanding, and disconnect. With `polling`, keep polling meanwhile. */
-  async close(): Promise<void> {
+  /**
+   * Take nothing more in, wait until the sends, writes, reads and atomics are done, disconnect, and settle when the memory
+   * is deregistered. Memory posted for messages is not waited for. With `polling`, keep polling meanwhile.
+   *
+   * A peer that gives no receive buffer free is waited for without end: two ends that close while each waits for the
+   * other's buffers would never come to an end. Give a signal, or call `destroy()`.
+   * @param options.signal gives up waiting: disconnects as `destroy()` does, and rejects with its reason
+   */
+  async close(options: Abortable = {}): Promise<void> {
+    const { signal } = take(options, []);
     this.#closing = true;
-    await this.idle();
-    this.destroy();
+    try {
+      await aborted(this.#sends.idle(), signal);
+    } finally {
+      this.destroy();
+    }
     await this.#released;
   }
 
@@ -288,7 +307,10 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     return this.close();
   }
 
-  /** Disconnect at once. What is outstanding fails with ERR_CLOSED, and the peer may have it or not. */
+  /**
+   * Disconnect at once. What is outstanding fails with ERR_CLOSED, and the peer may have it or not. A `close()` that waits
+   * settles.
+   */
   destroy(): void {
     this.#closing = true;
     this.#end(regcacheError('ERR_CLOSED', 'the endpoint was closed'));
@@ -378,7 +400,6 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     for (const exposed of this.#exposed) exposed.close();
     this.#released = domain.release();
     this.#released.catch(() => undefined);
-    this.#tellIdle();
     this.#tellClosed(error.code === 'ERR_CLOSED' ? undefined : error);
   }
 
@@ -387,24 +408,16 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
    * the process ends.
    */
   #abandon(error: RegcacheError): void {
-    this.#abandoned = true;
     this.#tickets.allGivenUp(error);
     this.#pool?.giveUp(error);
-    this.#tellIdle();
+    this.#sends.abandon();
+    this.#receives?.abandon();
     this.#tellClosed(error);
   }
 
   /** After the operation, and not inside it. */
   #tellClosed(error: RegcacheError | undefined): void {
     queueMicrotask(() => this.emit('close', error));
-  }
-
-  #tellIdle(): void {
-    if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve();
-  }
-
-  #isIdle(): boolean {
-    return this.#sends.size === 0 || this.#abandoned;
   }
 }
 

@@ -1,8 +1,9 @@
 import type { ConnectionId } from '../cm/connection-id.js';
+import { regcacheError } from '../errors.js';
 import { Endpoint } from './endpoint.js';
 import { Link } from './link.js';
 import type { CheckedOptions } from './options.js';
-import { regcacheError } from '../errors.js';
+import { takeBack } from './take-back.js';
 
 /**
  * An endpoint on an identifier that is bound to a device. Nothing is left when this throws, but for the identifier.
@@ -20,8 +21,8 @@ export async function establish(
   try {
     endpoint = new Endpoint(link);
   } catch (error) {
-    link.close();
-    await link.domain.release();
+    takeBack([link]);
+    await link.domain.release().catch(() => undefined);
     throw error;
   }
   try {
@@ -29,7 +30,7 @@ export async function establish(
     await handshake(link);
     return endpoint;
   } catch (error) {
-    await endpoint.close();
+    await endpoint.close().catch(() => undefined);
     throw error;
   }
 }

@@ -1,16 +1,12 @@
-import type { ConnectionId } from '../cm/connection-id.js';
 import { Access } from '../access.js';
+import type { ConnectionId } from '../cm/connection-id.js';
+import type { CmEvent } from '../cm/event-channel.js';
 import type { CompletionQueue } from '../verbs/completion-queue.js';
 import { LAYOUT, VALUES } from '../verbs/layout.js';
 import type { QueuePair } from '../verbs/queue-pair.js';
 import { type Domain, holdDomain } from './domain.js';
 import type { CheckedOptions } from './options.js';
-
-/** What the peer asked for, if it was the one to ask. */
-export interface Asked {
-  readonly responderResources: number;
-  readonly initiatorDepth: number;
-}
+import { takeBack } from './take-back.js';
 
 const MAX_READS = 16;
 const REMOTE = Access.REMOTE_WRITE | Access.REMOTE_READ | Access.REMOTE_ATOMIC;
@@ -24,6 +20,7 @@ export class Link {
   readonly queuePair: QueuePair;
   /** Bytes in one message. */
   readonly maxMessage: number;
+  /** RDMA reads and atomics at once; no more than the peer can do, once it has said so. */
   readonly #reads: { accepted: number; initiated: number };
 
   /**
@@ -63,8 +60,7 @@ export class Link {
         return VALUES.IBV_QP_ACCESS_FLAGS;
       });
     } catch (error) {
-      for (const each of made.reverse()) each.close();
-      // What cannot be closed goes with the process; the error that matters is the first.
+      takeBack(made);
       this.domain.release().catch(() => undefined);
       throw error;
     }
@@ -72,16 +68,14 @@ export class Link {
 
   /** Ask a peer; receives may be posted before. */
   async connect(): Promise<void> {
-    await this.id.connect(this.#parameters());
-    this.#ready();
+    const answer = await this.id.connect(this.#parameters());
+    this.#ready(answer);
     this.id.establish();
   }
 
   /** Let a peer in that asked; receives may be posted before. */
-  async accept(asked: Asked): Promise<void> {
-    this.#reads.accepted = Math.min(this.#reads.accepted, asked.responderResources);
-    this.#reads.initiated = Math.min(this.#reads.initiated, asked.initiatorDepth);
-    this.#ready();
+  async accept(asked: CmEvent): Promise<void> {
+    this.#ready(asked);
     await this.id.accept(this.#parameters());
   }
 
@@ -99,18 +93,30 @@ export class Link {
     return { qpNumber, readsAccepted, readsInitiated, retries, receiverNotReadyRetries };
   }
 
-  #ready(): void {
+  /** @param peer what it asked for, or answered */
+  #ready({ responderResources, initiatorDepth }: CmEvent): void {
     const at = LAYOUT.ibv_qp_attr;
+    const reads = this.#reads;
+    reads.accepted = Math.min(reads.accepted, responderResources);
+    reads.initiated = Math.min(reads.initiated, initiatorDepth);
     const { timeout, retries, receiverNotReadyRetries, receiverNotReadyTimer } = this.options;
     this.#to(VALUES.IBV_QPS_RTR, 'to RTR', (attributes) => {
+      // The connection manager would have what the peer asked for, not what it is told.
+      attributes.writeUInt8(reads.accepted, at.max_dest_rd_atomic);
       attributes.writeUInt8(receiverNotReadyTimer, at.min_rnr_timer);
-      return VALUES.IBV_QP_MIN_RNR_TIMER;
+      return VALUES.IBV_QP_MAX_DEST_RD_ATOMIC | VALUES.IBV_QP_MIN_RNR_TIMER;
     });
     this.#to(VALUES.IBV_QPS_RTS, 'to RTS', (attributes) => {
       attributes.writeUInt8(timeout, at.timeout);
       attributes.writeUInt8(retries, at.retry_cnt);
       attributes.writeUInt8(receiverNotReadyRetries, at.rnr_retry);
-      return VALUES.IBV_QP_TIMEOUT | VALUES.IBV_QP_RETRY_CNT | VALUES.IBV_QP_RNR_RETRY;
+      attributes.writeUInt8(reads.initiated, at.max_rd_atomic);
+      return (
+        VALUES.IBV_QP_TIMEOUT |
+        VALUES.IBV_QP_RETRY_CNT |
+        VALUES.IBV_QP_RNR_RETRY |
+        VALUES.IBV_QP_MAX_QP_RD_ATOMIC
+      );
     });
   }
 

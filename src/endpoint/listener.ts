@@ -43,8 +43,9 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   /** Connected, and taken by nobody. */
   readonly #connected = new Arrivals<Endpoint>();
   #ended: RegcacheError | undefined;
-  /** Handshakes under way. */
-  #pending = 0;
+  #closing: Promise<void> | undefined;
+  /** Handshakes under way, which settle and never reject. */
+  readonly #handshakes = new Map<ConnectionId, Promise<void>>();
   /** So that what connections share outlasts each of them. */
   readonly #domains = new Map<string, Domain>();
 
@@ -59,17 +60,22 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     this.#backlog = backlog;
     this.port = id.localPort;
     id.onEvent = (event) => {
-      if (event.kind === 'CONNECT_REQUEST') void this.#take(event);
+      if (event.kind === 'CONNECT_REQUEST') this.#take(event);
+    };
+    id.onLost = (error) => {
+      this.#end(error).catch(() => undefined);
     };
   }
 
+  /** It takes in no more. */
   get closed(): boolean {
-    return this.#id.closed;
+    return this.#ended !== undefined;
   }
 
   /**
    * The next peer that connects, or has.
-   * @throws ERR_CLOSED, also when the listener is closed meanwhile; the reason of the signal
+   * @throws ERR_CLOSED, also when the listener is closed meanwhile; ERR_NO_RDMA_DEVICE when the device of the address that
+   * it listens at is gone; the reason of the signal
    */
   async accept(options: Abortable = {}): Promise<Endpoint> {
     const { signal } = takeOptions(options, ['signal']);
@@ -77,58 +83,82 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     return this.#connected.next(signal);
   }
 
-  /** The peers as they connect, until the listener is closed. */
+  /** The peers as they connect, until the listener is closed; throws as `accept` when it ended otherwise. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Endpoint, void, undefined> {
     for (;;) {
       let endpoint: Endpoint;
       try {
         endpoint = await this.accept();
       } catch (error) {
-        if (error === this.#ended) return;
+        if (error === this.#ended && this.#ended?.code === 'ERR_CLOSED') return;
         throw error;
       }
       yield endpoint;
     }
   }
 
-  /** Take in no more; those connected that nobody has taken are disconnected, the others go on. Idempotent. */
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.#id.close();
-    this.#ended = regcacheError('ERR_CLOSED', 'the listener was closed');
-    this.#connected.end(this.#ended);
-    await Promise.all(this.#connected.takeAll().map((endpoint) => endpoint.close()));
-    const domains = [...this.#domains.values()];
-    this.#domains.clear();
-    await Promise.all(domains.map((domain) => domain.release()));
+  /**
+   * Take in no more, break off what is being connected, and disconnect those that nobody has taken; the others go on.
+   * Idempotent.
+   */
+  close(): Promise<void> {
+    return this.#end(regcacheError('ERR_CLOSED', 'the listener was closed'));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #take(request: CmEvent): Promise<void> {
+  #end(error: RegcacheError): Promise<void> {
+    return (this.#closing ??= this.#close(error));
+  }
+
+  async #close(error: RegcacheError): Promise<void> {
+    this.#ended = error;
+    this.#id.close();
+    for (const id of this.#handshakes.keys()) id.interrupt(error);
+    await Promise.all(this.#handshakes.values());
+    this.#connected.end(error);
+    await Promise.all([
+      ...this.#connected.takeAll().map((endpoint) => endpoint.close()),
+      ...[...this.#domains.keys()].map((device) => this.#letGoOf(device)),
+    ]);
+  }
+
+  #take(request: CmEvent): void {
     const id = ConnectionId.ofRequest(request);
-    if (this.#pending + this.#connected.length >= this.#backlog) {
+    // One that has gone and sent nothing is nobody's peer any more.
+    this.#connected.drop(({ closed, arrived }) => closed && arrived === 0);
+    if (this.#handshakes.size + this.#connected.length >= this.#backlog) {
       refuse(id);
       return;
     }
-    this.#pending++;
+    const handshake = this.#shakeHands(id, request).finally(() => this.#handshakes.delete(id));
+    this.#handshakes.set(id, handshake);
+  }
+
+  async #shakeHands(id: ConnectionId, request: CmEvent): Promise<void> {
     try {
-      this.#holdDomain(id.device!);
+      const device = id.device!;
+      if (!this.#domains.has(device)) this.#domains.set(device, holdDomain(device, this.#options));
       const endpoint = await establish(id, this.#options, (link) => link.accept(request));
-      if (this.closed) await endpoint.close();
-      else this.#connected.push(endpoint);
+      endpoint.once('close', (error) => {
+        // Another of its name may take its place, and the last to hold the old one would keep it from going.
+        const gone = (error?.cause as RegcacheError | undefined)?.code === 'ERR_NO_RDMA_DEVICE';
+        if (gone) this.#letGoOf(device).catch(() => undefined);
+      });
+      this.#connected.push(endpoint);
     } catch (error) {
       refuse(id);
-      this.emit('failed', error as Error);
-    } finally {
-      this.#pending--;
+      // What a listener of the event throws is no failure of the handshake.
+      if (!this.closed) queueMicrotask(() => this.emit('failed', error as Error));
     }
   }
 
-  #holdDomain(device: string): void {
-    if (!this.#domains.has(device)) this.#domains.set(device, holdDomain(device, this.#options));
+  async #letGoOf(device: string): Promise<void> {
+    const domain = this.#domains.get(device);
+    this.#domains.delete(device);
+    await domain?.release();
   }
 }
 

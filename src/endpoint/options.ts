@@ -1,7 +1,7 @@
 import { RegistrationCache } from '../cache/cache.js';
 import { checkBoolean, checkSignal, checkWhole, refuseOption, takeOptions } from '../options.js';
 import { ProtectionDomain } from '../verbs/protection-domain.js';
-import { type ConnectOptions, TIMING } from '../verbs/queue-pair.js';
+import { type ConnectOptions, RETRIES, TIMING } from '../verbs/queue-pair.js';
 import { regcacheError, shown } from '../errors.js';
 
 /** What an endpoint is made with; timing in the units of ibv_modify_qp(3). */
@@ -52,10 +52,9 @@ const DEFAULTS = {
   receiveSize: 65_536,
   receiveDepth: 128,
   polling: false,
-  // Seven attempts of half a second: a machine that is gone is noticed within seconds. Soft-RoCE takes 7 for "for ever"
-  // (Linux drivers/infiniband/sw/rxe/rxe_comp.c).
+  // Seven attempts of half a second: a machine that is gone is noticed within seconds.
   timeout: 17,
-  retries: 6,
+  retries: RETRIES,
   receiverNotReadyRetries: 7,
   receiverNotReadyTimer: 12,
 } as const satisfies Omit<CheckedOptions, Optional>;

@@ -52,6 +52,11 @@ export class ReceivePool {
     for (let slot = 0; slot < this.#buffers; slot++) this.#post(slot);
   }
 
+  /** Messages that nobody has taken. */
+  get arrived(): number {
+    return this.#messages.length;
+  }
+
   /** The next message. */
   receive(signal: AbortSignal | undefined): Promise<Message> {
     return this.#messages.next(signal);

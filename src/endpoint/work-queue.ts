@@ -26,8 +26,6 @@ interface Queue<List> {
   post(): void;
   /** Posting failed: the connection is of no use any more. */
   broken(error: RegcacheError): void;
-  /** Nothing waits and nothing is posted. */
-  idle(): void;
 }
 
 /**
@@ -41,6 +39,9 @@ export class WorkQueue<List extends { clear(): unknown }> {
   /** The first of those that wait is being registered. */
   #preparing = false;
   #ended: RegcacheError | undefined;
+  #abandoned = false;
+  /** Who waits until it is idle. */
+  readonly #idle: (() => void)[] = [];
 
   constructor(queue: Queue<List>) {
     this.#queue = queue;
@@ -75,6 +76,25 @@ export class WorkQueue<List extends { clear(): unknown }> {
   end(error: RegcacheError): void {
     this.#ended = error;
     for (const group of this.#waiting.splice(0)) this.#drop(group, error);
+    this.#tellIdle();
+  }
+
+  /** What is posted may never be done. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#tellIdle();
+  }
+
+  /** Settles when nothing waits and nothing is posted, or that is not to be hoped for. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#tellIdle();
+    });
+  }
+
+  #tellIdle(): void {
+    if (this.size === 0 || this.#abandoned) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #heed(signal: AbortSignal, group: Group<List>): void {
@@ -115,7 +135,7 @@ export class WorkQueue<List extends { clear(): unknown }> {
       this.#waiting.shift();
       this.#post(group);
     }
-    if (this.size === 0) this.#queue.idle();
+    this.#tellIdle();
   }
 
   async #prepare(group: Group<List>): Promise<void> {

@@ -14,6 +14,8 @@ export interface Lifetime {
    * go with what it is made from.
    */
   beginAsync<Args extends unknown[]>(create: Native<Args>): (...args: Args) => Promise<Outcome>;
+  /** Have an object that came about otherwise end with the thread, too. */
+  readonly adopt: (object: number) => void;
   /** End an object, given its address; 0, or a failure that has left it as it was. */
   readonly end: Call<[object: number]>;
   /** The same, by another thread. */
@@ -50,6 +52,9 @@ export function endsWithThread(library: Library, end: string, returns: 'int' | '
             done(error, object);
           });
         }),
+    adopt: (object) => {
+      add(ENV, hook, object);
+    },
     end: (object) => {
       const result = returns === 'int' ? destroy(object) : (destroy(object), 0);
       if (result === 0) remove(ENV, hook, object);

@@ -53,7 +53,10 @@ export interface InitOptions {
 export interface ConnectOptions {
   /** Wait for an acknowledgement for 4.096 us * 2^timeout, 0 to 31, 0 for ever; default 14: 67 ms. */
   timeout?: number;
-  /** Resend so often without an acknowledgement, 0 to 7; default 7. */
+  /**
+   * Resend so often without an acknowledgement, 0 to 7; default 6. Soft-RoCE takes 7 for "for ever" (Linux
+   * drivers/infiniband/sw/rxe/rxe_comp.c), and would never notice that a peer is gone.
+   */
   retries?: number;
   /** Resend so often when the peer has no receive posted, 0 to 7, 7 for ever; default 7. */
   receiverNotReadyRetries?: number;
@@ -244,7 +247,7 @@ export class QueuePair extends Resource {
    */
   toReadyToSend(endpoint: QueuePairEndpoint, options: ConnectOptions = {}): void {
     const remote = takeEndpoint(endpoint);
-    const { timeout = 14, retries = 7, receiverNotReadyRetries = 7 } = takeTiming(options);
+    const { timeout = 14, retries = RETRIES, receiverNotReadyRetries = 7 } = takeTiming(options);
     const at = LAYOUT.ibv_qp_attr;
     const change = Buffer.alloc(at.sizeof);
     change.writeInt32LE(VALUES.IBV_QPS_RTS, at.qp_state);
@@ -377,6 +380,9 @@ const SIZES = {
   maxInline: ['cap.max_inline_data', 0],
 } as const;
 const OPTIONS = ['sendQueue', 'receiveQueue', 'signalAll', ...Object.keys(SIZES)];
+
+/** The default of `retries`. */
+export const RETRIES = 6;
 
 /** The most that each option of {@link ConnectOptions} may be. */
 export const TIMING = {

@@ -11,7 +11,7 @@ describe('connections', function () {
   this.timeout(900_000);
   requireStack();
 
-  it('opened_and_closed_a_thousand_times_leave_nothing', async () => {
+  it('opened_and_closed_hundreds_of_times_leave_nothing', async () => {
     const host = hostOfDevice();
     await using listener = await listen();
     const openAndClose = async (n: number): Promise<RegistrationCache> => {
@@ -26,7 +26,7 @@ describe('connections', function () {
     // What is idle and kept is no leak.
     cache.flush();
     const [early, descriptors] = [kernelState(), held()];
-    for (let n = 1; n < 1000; n++) await openAndClose(n);
+    for (let n = 1; n < 300; n++) await openAndClose(n);
     cache.flush();
     await settlesAt(early);
     assert.equal(held(), descriptors);

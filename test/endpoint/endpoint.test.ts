@@ -10,10 +10,9 @@ import { listen, Listener } from '../../src/endpoint/listener.js';
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import { openDevice } from '../../src/verbs/device.js';
 import { COMPLETION_STATUSES } from '../../src/verbs/work-completion.js';
-import { type KernelState, kernelState, settlesAt } from '../survival/kernel-state.js';
+import { kernelState, settlesAt } from '../survival/kernel-state.js';
 import {
-  connected,
-  type Connected,
+  connectionsThatLeaveNothing,
   contentOf,
   EXPOSED_BYTES,
   exchange,
@@ -25,30 +24,21 @@ import { requireStack } from '../system/stack.js';
 
 const ALL = Access.LOCAL_WRITE | Access.REMOTE_READ | Access.REMOTE_WRITE | Access.REMOTE_ATOMIC;
 
-/** Registrations of an endpoint's cache that somebody holds, but for its receive buffers. */
-const inUse = ({ cache }: Endpoint): number =>
-  cache.registrations().filter(({ uses, length }) => uses > 0 && length !== 32 * 65_536).length;
+/** Bytes of each registration of an endpoint's cache that somebody holds, the least first. */
+const inUse = ({ cache }: Endpoint): number[] =>
+  cache
+    .registrations()
+    .filter(({ uses }) => uses > 0)
+    .map(({ length }) => length)
+    .sort((a, b) => a - b);
+
+/** Bytes of the receive buffers of an endpoint, by default. */
+const BUFFERS = 32 * 65_536;
 
 describe('an endpoint', function () {
   this.timeout(120_000);
   requireStack();
-  before(async () => {
-    // librdmacm opens a context of its own for each device, and keeps it until the process ends.
-    await (await connected()).close();
-  });
-
-  let atFirst: KernelState;
-  let both: Connected | undefined;
-  const join = async (...options: Parameters<typeof connected>): Promise<Connected> =>
-    (both = await connected(...options));
-  beforeEach(() => {
-    atFirst = kernelState();
-  });
-  afterEach('the kernel holds what it held before', async () => {
-    await both?.close();
-    both = undefined;
-    await settlesAt(atFirst);
-  });
+  const join = connectionsThatLeaveNothing();
 
   describe('transfers', () => {
     it('messages_of_every_length_with_and_without_immediate_data', async () => {
@@ -96,7 +86,7 @@ describe('an endpoint', function () {
         assert.equal(await client.read(back, remote, { offset: 1001 }), expected.length);
         assert.ok(expected.equals(back));
       }
-      assert.equal(inUse(client), 1, 'only what is exposed is held');
+      assert.deepEqual(inUse(client), [BUFFERS, BUFFERS, EXPOSED_BYTES], 'only what is exposed is held');
     });
 
     it('a_write_with_immediate_data_is_news_for_the_peer', async () => {
@@ -183,12 +173,15 @@ describe('an endpoint', function () {
       using context = openDevice();
       using protectionDomain = context.createProtectionDomain();
       using cache = createCache(protectionDomain);
-      const { server, client } = await join({ protectionDomain, cache });
+      const both = await join({ protectionDomain, cache });
+      const { server, client } = both;
       assert.equal(client.cache, cache);
       await Promise.all([client.send(Buffer.from('mine')), server.receive()]);
-      await both!.close();
-      both = undefined;
-      assert.equal(cache.registrations().filter(({ uses }) => uses > 0).length, 0);
+      assert.deepEqual(inUse(client), [BUFFERS, BUFFERS]);
+      await client.close();
+      assert.deepEqual(inUse(client), [BUFFERS]);
+      await both.close();
+      assert.deepEqual(inUse(client), []);
     });
   });
 
@@ -197,16 +190,17 @@ describe('an endpoint', function () {
       const { server, client } = await join({ sendDepth: 4, receiveBuffers: 2, receiveSize: 4096 });
       const buffers = Array.from({ length: 50 }, (_, n) => allocatePageAligned(4096).fill(n));
       const held = inUse(client);
+      assert.deepEqual(held, [2 * 4096, 2 * 4096]);
       const sends = buffers.map((buffer) => client.send(buffer));
       assert.equal(client.outstanding, 50);
-      assert.equal(inUse(client) - held, 4, 'what waits is not registered yet');
+      assert.deepEqual(inUse(client), [4096, 4096, 4096, 4096, ...held], 'what waits is not registered yet');
       for (let n = 0; n < 50; n++) {
         using message = await server.receive();
         assert.ok(message.data.equals(buffers[n]), `message ${n}`);
       }
       assert.deepEqual(new Set(await Promise.all(sends)), new Set([4096]));
       assert.equal(client.outstanding, 0);
-      assert.equal(inUse(client), held);
+      assert.deepEqual(inUse(client), held);
     });
 
     it('a_batch_until_there_is_room_for_all_of_it', async () => {
@@ -258,11 +252,36 @@ describe('an endpoint', function () {
       controller.abort();
       await assert.rejects(posted, { name: 'AbortError' });
       assert.equal(client.outstanding, 1);
-      assert.equal(inUse(client), before + 1, 'the device may still read it');
+      assert.deepEqual(inUse(client), [4096, ...before], 'the device may still read it');
       (await server.receive()).release();
       assert.ok((await server.receive()).data.equals(memory), 'it was sent all the same');
       await client.idle();
-      assert.equal(inUse(client), before);
+      assert.deepEqual(inUse(client), before);
+    });
+
+    it('waiting_for_its_memory_which_is_not_its_own_before_the_message_is_there', async () => {
+      const { server, client } = await join({ receiveBuffers: 0 }, {});
+      const memory = allocatePageAligned(4096);
+      const received = server.receive(memory);
+      const reason = new Error('enough');
+      const controller = new AbortController();
+      const waiting = server.idle({ signal: controller.signal });
+      let idle = false;
+      const ended = server.idle().then(() => (idle = true));
+      await delay(20);
+      assert.equal(idle, false);
+      assert.deepEqual(inUse(server), [4096, BUFFERS]);
+      await client.send(Buffer.from('into it'));
+      await Promise.all([received, ended, waiting]);
+      assert.deepEqual(inUse(server), [BUFFERS]);
+
+      const never = server.receive(memory);
+      const given = server.idle({ signal: controller.signal });
+      controller.abort(reason);
+      await assert.rejects(given, reason);
+      await server.close();
+      await assert.rejects(never, { code: 'ERR_CLOSED' });
+      await server.idle();
     });
 
     it('receiving_and_loses_no_message', async () => {
@@ -276,17 +295,8 @@ describe('an endpoint', function () {
       assert.equal((await next).data.toString(), 'kept');
     });
 
-    it('connecting_and_accepting', async () => {
+    it('accepting', async () => {
       await using listener = await listen();
-      const host = hostOfDevice();
-      const { port } = listener;
-      await assert.rejects(connect({ host, port, signal: AbortSignal.abort() }), { name: 'AbortError' });
-      const controller = new AbortController();
-      const connecting = connect({ host, port, signal: controller.signal });
-      setImmediate(() => {
-        controller.abort();
-      });
-      await assert.rejects(connecting, { name: 'AbortError' });
       await assert.rejects(listener.accept({ signal: AbortSignal.timeout(1) }), { name: 'TimeoutError' });
     });
   });
@@ -355,7 +365,57 @@ describe('an endpoint', function () {
       for (const each of ended)
         if (each.status === 'rejected') assert.equal((each.reason as RegcacheError).code, 'ERR_CLOSED');
       assert.equal(server.cache.registrations().filter(({ address }) => address === mine.address).length, 0);
+      assert.deepEqual(inUse(server), [65_536], 'the receive buffer of the other end');
       assert.equal(client.outstanding, 0);
+    });
+  });
+
+  describe('closes', () => {
+    /** Both ends have sent more than the other takes in. */
+    const full = async () => {
+      const { server, client } = await join({ receiveBuffers: 1 });
+      const sends = [server, client].flatMap((end) => [1, 2, 3].map((n) => end.send(Buffer.from([n]))));
+      await Promise.all([sends[0], sends[3]]);
+      return { server, client, left: Promise.allSettled([...sends.slice(1, 3), ...sends.slice(4)]) };
+    };
+
+    it('though_both_ends_wait_for_the_other_once_a_signal_says_so', async () => {
+      const { server, client, left } = await full();
+      const reason = new Error('long enough');
+      const controller = new AbortController();
+      let settled = 0;
+      const closings = [client.close({ signal: controller.signal }), server.close()];
+      for (const closing of closings) void closing.catch(() => undefined).finally(() => settled++);
+      await delay(100);
+      assert.deepEqual([settled, client.closed, server.closed], [0, false, false]);
+      controller.abort(reason);
+      await assert.rejects(closings[0], reason);
+      assert.equal(client.closed, true);
+      await closings[1];
+      for (const each of await left) {
+        const { code } = (each as PromiseRejectedResult).reason as RegcacheError;
+        assert.match(code, /^ERR_(CLOSED|DISCONNECTED|WORK_COMPLETION)$/);
+      }
+    });
+
+    it('though_it_waits_for_the_peer_once_it_is_destroyed', async () => {
+      const { client, left } = await full();
+      const closing = client.close();
+      client.destroy();
+      await closing;
+      await left;
+    });
+
+    it('though_the_program_holds_a_registration_of_the_cache_which_ends_with_it', async () => {
+      const both = await join();
+      const { client } = both;
+      const { cache } = client;
+      const mine = cache.acquire(allocatePageAligned(4096));
+      await both.close();
+      assert.deepEqual([inUse(client), cache.closed], [[4096], false]);
+      mine.release();
+      await cache.end();
+      assert.equal(cache.closed, true);
     });
   });
 
@@ -448,7 +508,11 @@ describe('an endpoint', function () {
       // And none of it has done any harm.
       await client.write(bytes.fill(4), remote);
       assert.equal(memory[7], 4);
-      assert.equal(inUse(client), 2, 'what is exposed, and where atomics put what they find');
+      assert.deepEqual(
+        inUse(client),
+        [4096, 4096, BUFFERS, BUFFERS],
+        'what is exposed, and where atomics put what they find',
+      );
     });
   });
 
@@ -462,6 +526,7 @@ describe('an endpoint', function () {
     });
 
     it('that_is_killed_in_a_transfer_says_so_leaves_nothing_and_connects_to_the_next', async () => {
+      const atFirst = kernelState();
       for (let round = 0; round < 3; round++) {
         const { process: peer, port } = await startPeer();
         const endpoint = await connect({ host: hostOfDevice(), port });

@@ -12,6 +12,7 @@ import type { RemoteMemory } from '../../src/endpoint/remote-memory.js';
 import type { RegcacheError } from '../../src/errors.js';
 import { openDevice } from '../../src/verbs/device.js';
 import { chooseGid } from '../../src/verbs/gid.js';
+import { type KernelState, kernelState, settlesAt } from '../survival/kernel-state.js';
 
 /** Bytes that the peer of its own lets others reach. */
 export const EXPOSED_BYTES = 4 * 2 ** 20;
@@ -59,6 +60,28 @@ export async function connected(
       await Promise.all([client.close(), server.close(), listener.close()]);
     },
   };
+}
+
+/**
+ * Have each test of the surrounding suite leave the kernel as it was.
+ * @returns makes a connection that ends with the test
+ */
+export function connectionsThatLeaveNothing(): typeof connected {
+  let atFirst: KernelState;
+  let last: Connected | undefined;
+  before(async () => {
+    // librdmacm opens a context of its own for each device, and keeps it until the process ends.
+    await (await connected()).close();
+  });
+  beforeEach(() => {
+    atFirst = kernelState();
+  });
+  afterEach('the kernel holds what it held before', async () => {
+    await last?.close();
+    last = undefined;
+    await settlesAt(atFirst);
+  });
+  return async (...options) => (last = await connected(...options));
 }
 
 /** A peer in a process of its own. */

@@ -1,5 +1,5 @@
 // The other side of a connection, in a process or a machine of its own: tells each peer of memory that it may read and
-// write, then sends back what it gets. Says on stdout on which port. Usage: endpoint-peer.js [PORT]
+// write, then sends back what it gets. Says on stdout on which port. Usage: peer.js [PORT]
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import type { Endpoint } from '../../src/endpoint/endpoint.js';
 import { listen } from '../../src/endpoint/listener.js';

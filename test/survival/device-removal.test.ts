@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
-import { fork, spawn, spawnSync } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Access } from '../../src/access.js';
 import type { RegistrationCache } from '../../src/cache/cache.js';
 import { createCache } from '../../src/create-cache.js';
 import { bytesAt, map, unmap } from '../../src/system/mapping.js';
-import { listDevices, openDevice } from '../../src/verbs/device.js';
+import { openDevice } from '../../src/verbs/device.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
 import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 import { PAGE_SIZE, Side } from '../system/verbs-fixture.js';
+import { FILE as ENDPOINTS, type Told } from './endpoint-victim.js';
 import { kernelState, settlesAt } from './kernel-state.js';
+import { SoftDevice } from './soft-device.js';
 import { FILE, type Stage } from './victim.js';
 
 const LENGTH = 64 * PAGE_SIZE;
@@ -21,35 +22,17 @@ describe('an RDMA device that is removed', function () {
   this.timeout(120_000);
   requireStack();
 
-  let name: string;
-  /** Of the network, under the device. */
-  let link: string;
+  let device: SoftDevice;
   before(function () {
     needs(this, 'root');
-    name = listDevices()[0].name;
-    needs(this, 'Soft-RoCE alone', /^rxe\d+$/.test(name) && listDevices().length === 1);
-    link = readFileSync(`/sys/class/infiniband/${name}/parent`, 'latin1').trim();
+    const found = SoftDevice.find();
+    needs(this, 'Soft-RoCE alone', found !== undefined);
+    device = found!;
   });
-
-  /** Starts to remove the device; Soft-RoCE's is gone for everybody else at once, and ends with its last user. */
-  async function remove(): Promise<Promise<unknown[]>[]> {
-    const ended = once(spawn('rdma', ['link', 'delete', name], { stdio: 'inherit' }), 'exit');
-    for (let tries = 0; tries < 100 && existsSync(`/sys/class/infiniband/${name}`); tries++) await delay(50);
-    assert.deepEqual(listDevices(), []);
-    // In an array: a promise that is returned would be waited for.
-    return [ended];
-  }
-
-  function add(): void {
-    const made = spawnSync('rdma', ['link', 'add', name, 'type', 'rxe', 'netdev', link], {
-      encoding: 'utf8',
-    });
-    assert.deepEqual([made.status, made.stderr], [0, '']);
-  }
 
   // A test that failed leaves the others a device.
   afterEach(() => {
-    if (!existsSync(`/sys/class/infiniband/${name}`)) add();
+    if (!device.exists) device.add();
   });
 
   /** Writes memory over the device, and whether it arrived. */
@@ -84,10 +67,10 @@ describe('an RDMA device that is removed', function () {
       /** So many have been, with the device and then without it. */
       let enough = Infinity;
       const load = until(() => transfers >= enough);
-      [removal] = await remove();
+      [removal] = await device.remove();
       assert.ok(transfers > 0);
       enough = transfers + 20;
-      for (const asked of [undefined, name]) {
+      for (const asked of [undefined, device.name]) {
         assert.throws(() => openDevice(asked), { code: 'ERR_NO_RDMA_DEVICE' });
       }
       await load;
@@ -96,7 +79,7 @@ describe('an RDMA device that is removed', function () {
       side.close();
     }
     assert.deepEqual(await removal, [0, null]);
-    add();
+    device.add();
 
     const again = new Side();
     again.qp.connect(again.qp.local);
@@ -115,12 +98,39 @@ describe('an RDMA device that is removed', function () {
     const child = fork(FILE, [stage], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const exited = once(child, 'exit');
     await once(child, 'message');
-    const [removal] = await remove();
+    const [removal] = await device.remove();
     child.kill('SIGKILL');
     assert.deepEqual(await exited, [null, 'SIGKILL']);
     assert.deepEqual(await removal, [0, null]);
-    add();
+    device.add();
     await settlesAt(before);
-    openDevice(name).close();
+    openDevice(device.name).close();
+  });
+
+  it('is told of to all who wait at a listener and at endpoints, and the process can end', async () => {
+    const before = kernelState();
+    const child = fork(ENDPOINTS, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const exited = once(child, 'exit');
+    const [ready] = (await once(child, 'message')) as [string];
+    assert.equal(ready, 'ready');
+    const telling = once(child, 'message') as Promise<[Told]>;
+    const [removal] = await device.remove();
+    const [told] = await telling;
+    const gone = 'ERR_NO_RDMA_DEVICE';
+    const broken = ['ERR_DISCONNECTED', gone];
+    assert.deepEqual(told, {
+      accept: [gone],
+      iterate: [gone],
+      server: broken,
+      client: broken,
+      receive: broken,
+      connect: ['ENODEV'],
+      // librdmacm's own, until the process ends.
+      contexts: 1,
+    });
+    assert.deepEqual(await exited, [0, null]);
+    assert.deepEqual(await removal, [0, null]);
+    device.add();
+    await settlesAt(before);
   });
 });

@@ -37,6 +37,12 @@ describe('doctor, on a machine with the driver and a device', function () {
     assert.match(finding(report, 'fork').facts!['status'] as string, /^(unneeded|enabled|disabled|unknown)$/);
   });
 
+  it('has opened the connection manager', () => {
+    const { status: found, text, facts } = finding(report, 'librdmacm');
+    assert.equal(found, 'ok', text);
+    assert.match(facts!['path'] as string, /\/librdmacm\.so/);
+  });
+
   it('has registered memory and seen the cache let go of it', () => {
     const { facts } = finding(report, 'end-to-end');
     const { tried, moved, invalidations, registered, hits } = facts!;

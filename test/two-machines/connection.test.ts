@@ -58,7 +58,7 @@ describe('between two machines', function () {
     return machine;
   };
   const bootServer = (): Machine =>
-    boot([join('dist', 'test', 'system', 'endpoint-peer.js'), String(PORT)], {
+    boot([join('dist', 'test', 'endpoint', 'peer.js'), String(PORT)], {
       here: join(folder, 'a'),
       there: join(folder, 'b'),
       mac: '52:54:00:77:00:01',

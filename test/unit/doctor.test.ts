@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine, type Report } from '../../src/cli/doctor/examine.js';
+import { judge as judgeConnectionManager } from '../../src/cli/doctor/checks/librdmacm.js';
 import { judge as judgeMemlock } from '../../src/cli/doctor/checks/memlock.js';
 import { judge as judgeModule } from '../../src/cli/doctor/checks/module.js';
 import { render } from '../../src/cli/doctor/render.js';
 import { plain } from '../../src/cli/terminal.js';
-import { regcacheError } from '../../src/errors.js';
+import { loadLibrary } from '../../src/cm/library.js';
+import { regcacheError, type RegcacheError } from '../../src/errors.js';
 import { cli, doctor, finding } from '../cli.js';
 
 const NOWHERE = '/dev/no-ummunotify';
@@ -54,6 +56,7 @@ describe('doctor, on a machine without the driver', function () {
           'malloc-hooks',
           'compiler',
           'libibverbs',
+          'librdmacm',
           'rdma',
           'memlock',
         ],
@@ -175,6 +178,19 @@ describe('doctor: what it does with what it finds', () => {
       ['problem', 'ok', 'warning', 'warning', 'ok', 'ok'],
     );
     assert.match(judgeMemlock({ limit: 8 * 2 ** 30, exempt: false }).text, /8192 MiB/);
+  });
+
+  it('warns of a connection manager that is not there, and says what to install', () => {
+    let error!: RegcacheError;
+    try {
+      loadLibrary('librdmacm-that-is-not-there.so.1');
+    } catch (thrown) {
+      error = thrown as RegcacheError;
+    }
+    const { status, text, mend, facts } = judgeConnectionManager(error);
+    assert.deepEqual([status, facts], ['warning', { code: 'ERR_NO_LIBRDMACM' }]);
+    assert.match(text, /cannot load librdmacm\S+; only connect and listen need it/);
+    assert.match(mend!, /Debian and Ubuntu package librdmacm1/);
   });
 
   it('tells apart what can be amiss with the module', () => {

@@ -26,6 +26,7 @@ const CHECKS: readonly (readonly [id: string, load: Loader])[] = [
   ['malloc-hooks', () => import('./checks/malloc-hooks.js')],
   ['compiler', () => import('./checks/compiler.js')],
   ['libibverbs', () => import('./checks/libibverbs.js')],
+  ['librdmacm', () => import('./checks/librdmacm.js')],
   ['rdma', () => import('./checks/rdma-devices.js')],
   ['memlock', () => import('./checks/memlock.js')],
   ['hugepages', () => import('./checks/hugepages.js')],

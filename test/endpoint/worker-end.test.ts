@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { kernelState, settlesAt } from '../survival/kernel-state.js';
+import { requireStack } from '../system/stack.js';
+import { connectionsThatLeaveNothing } from './fixture.js';
+
+const WORKERS = 3;
+
+describe('a worker thread with endpoints', function () {
+  this.timeout(120_000);
+  requireStack();
+  connectionsThatLeaveNothing();
+
+  it('is_terminated_and_leaves_nothing', async () => {
+    const before = kernelState();
+    for (let n = 0; n < WORKERS; n++) {
+      const worker = new Worker(new URL('worker.js', import.meta.url));
+      await once(worker, 'message');
+      assert.notDeepEqual(kernelState(), before);
+      // Not while it sets something up: koffi would take the process with it.
+      await delay(200);
+      assert.equal(await worker.terminate(), 1);
+      await settlesAt(before);
+    }
+  });
+});
