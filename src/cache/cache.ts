@@ -1,8 +1,6 @@
-import { performance } from 'node:perf_hooks';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
-import { pageCeil, pageFloor } from '../memory/pages.js';
 import { checkBoolean, takeFields, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
@@ -10,10 +8,11 @@ import { aborted, signalOf, type WaitOptions } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
-import { type Extent, extentOf } from './extent.js';
+import type { Extent } from './extent.js';
 import { Handle } from './handle.js';
 import { HitPath, loadWord } from './hit.js';
 import { Lookup } from './lookup.js';
+import { Making, type Steps } from './making.js';
 import {
   type CacheOptions,
   CHANGEABLE,
@@ -22,9 +21,7 @@ import {
   checkOptions,
 } from './options.js';
 import { PageCheck } from './page-check.js';
-import { Pending, type Steps } from './pending.js';
-import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
-import type { Registrar } from './registrar.js';
+import { Pending } from './pending.js';
 import {
   type Entry,
   type Keeper,
@@ -33,10 +30,10 @@ import {
   REGISTERED,
   type Registration,
   RETIRED,
+  servesParts,
   STALE,
   UNCACHED,
   UNLISTED,
-  WATCHED,
 } from './registration.js';
 import { type Member, SharedMonitor } from './shared-monitor.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
@@ -65,8 +62,8 @@ export type Target = Memory | { readonly address: number; readonly length: numbe
  */
 export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #shared: SharedMonitor;
-  readonly #registrar: Registrar;
   readonly #deregistration: Deregistration;
+  readonly #making: Making;
   readonly #pending: Pending;
   readonly #keepRemote: boolean;
   readonly #merge: boolean;
@@ -100,27 +97,45 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const checked = checkOptions(options);
     const shared = SharedMonitor.of(checked.monitor);
     const { monitor, slots } = shared;
+    const { registrar } = checked;
     const lookup = new Lookup();
     super(lookup.writable, slots);
     this.#shared = shared;
     this.#lookup = lookup;
-    this.#registrar = checked.registrar;
     this.#deregistration = new Deregistration(
       monitor,
-      this.#registrar,
+      registrar,
       slots,
       this.#statistics,
       checked.deregisterFor,
       checked.deregisterOffThreadFrom,
     );
-    this.#pending = this.#makePending();
     this.#maxRegistrations = checked.maxRegistrations;
     this.#maxPinnedBytes = checked.maxPinnedBytes;
     this.#keepRemote = checked.keepRemote;
     this.#merge = checked.merge;
     this.#registerOffThreadFrom =
-      checked.registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
+      registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
     this.#check = checked.witness && new PageCheck(checked.witness);
+    const steps = this.#steps();
+    this.#making = new Making(
+      this,
+      steps,
+      shared,
+      registrar,
+      lookup,
+      this.#deregistration,
+      this.#statistics,
+      this.#check,
+    );
+    this.#pending = new Pending(
+      steps,
+      this.#making,
+      registrar,
+      lookup,
+      this.#deregistration,
+      this.#statistics,
+    );
     this.eagerDrain = checked.eagerDrain;
     this.monitorChoice = checked.monitorChoice ?? given(checked.monitor);
     this.#chooseWay();
@@ -138,7 +153,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const found = this.#acquireFound(address, length, access, owner);
     if (found !== undefined) return found;
     if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
-    return this.#handOut(this.#make(address, length, access, owner, 0));
+    return this.#handOut(this.#making.make(address, length, access, owner, 0));
   }
 
   /** A hit, unless acquires go past the cache, after all that there is to check and to drain. */
@@ -201,37 +216,24 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     }
   }
 
-  #makePending(): Pending {
-    const steps: Steps = {
+  #steps(): Steps {
+    return {
       requireOpen: () => {
         this.#requireOpen();
       },
-      find: (start, end, access) => this.#lookup.find(start, end, access),
       mergeable: (start, end, access) => this.#mergeable(start, end, access),
-      replaceIdleWithin: (start, end, access) => {
-        this.#replaceIdleWithin(start, end, access, false);
+      replaceIdleWithin: (start, end, access, atOnce) => {
+        this.#replaceIdleWithin(start, end, access, atOnce);
       },
       lacksRoom: (bytes) => this.#lacksRoom(bytes),
-      giveUpOne: () => this.#giveUpOne(false),
-      watch: (start, end, access) => {
-        const entry = this.#watch(start, end, access);
-        // An invalidation must find it.
-        this.#lookup.insert(entry);
-        return entry;
+      giveUpOne: (atOnce) => this.#giveUpOne(atOnce),
+      drainIfMoved: () => {
+        this.#drainIfMoved();
       },
-      registered: (entry, region, since) => {
-        this.#registered(entry, region, since);
-      },
-      confirm: (entry, flags) => this.#confirm(entry, flags, false),
       start: (entry, owner) => {
-        this.#lookup.made(entry);
         this.#start(entry, owner);
       },
-      doom: (entry) => {
-        this.#doom(entry, false);
-      },
     };
-    return new Pending(steps, this.#registrar, this.#deregistration, this.#statistics);
   }
 
   /** False when its mapping changed since the drain. @throws ERR_STALE_REGISTRATION */
@@ -264,7 +266,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #acquireOnce(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
-    return this.#handOut(this.#make(address, length, access, owner, UNCACHED | NOT_KEPT));
+    return this.#handOut(this.#making.make(address, length, access, owner, UNCACHED | NOT_KEPT));
   }
 
   /**
@@ -295,40 +297,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return { ...this.#here };
   }
 
-  /** @param flags set from the start: 0, or those of a registration for one acquire */
-  #make(address: number, length: number, access: number, owner: Memory | undefined, flags: number): Entry {
-    const listed = (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;
-    const { start, end } = extentOf(address, length, access);
-    this.#deregistration.retryStuck();
-    if (listed) {
-      const merged = this.#makeMerged(start, end, access, owner);
-      if (merged !== undefined) return merged;
-    }
-    // To see that all pages are in place takes longer than to pin them, and nearly always they are. The device refuses what
-    // it could not write to, and where a page is copied first, the mapping changes and there is another attempt. Not so
-    // where something would be given up in vain, and where it is only read: there the device may take what it should
-    // not (FOLL_FORCE of ib_umem_get, Linux 6.1).
-    const write = (access & Access.LOCAL_WRITE) !== 0;
-    let lookFirst = !write || (listed && this.#lookup.within(start, end, access).length > 0);
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (lookFirst) this.#prefault(start, end, write);
-      if (listed) this.#replaceIdleWithin(start, end, access, true);
-      let entry: Entry | undefined;
-      try {
-        entry = this.#tryMake(start, end, access, flags);
-      } catch (error) {
-        // If it is for the memory's sake, this says so.
-        if (!lookFirst) this.#prefault(start, end, write);
-        throw error;
-      }
-      lookFirst = true;
-      if (entry === undefined) continue;
-      this.#start(entry, owner);
-      return entry;
-    }
-    throw unstable(address, length);
-  }
-
   /** These pages and the idle registrations that overlap or adjoin them, if there are any and they may be merged. */
   #mergeable(start: number, end: number, access: number): Extent | undefined {
     if (!this.#merge) return undefined;
@@ -337,59 +305,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const last = idle.reduce((most, entry) => Math.max(most, entry.end), end);
     if ((first === start && last === end) || last - first > this.#maxPinnedBytes) return undefined;
     return { start: first, end: last };
-  }
-
-  /** One registration for all that can be merged; nothing when there is no such, or when it cannot be had together. */
-  #makeMerged(start: number, end: number, access: number, owner: Memory | undefined): Entry | undefined {
-    const merged = this.#mergeable(start, end, access);
-    if (merged === undefined) return undefined;
-    const { start: first, end: last } = merged;
-    let entry: Entry | undefined;
-    try {
-      this.#prefault(first, last, (access & Access.LOCAL_WRITE) !== 0);
-      entry = this.#tryMake(first, last, access, 0);
-    } catch {
-      // The neighbours stay as they are, and what was asked for is tried alone.
-      return undefined;
-    }
-    if (entry === undefined) return undefined;
-    if ((entry.flags & UNCACHED) !== 0) {
-      this.#doom(entry, true);
-      return undefined;
-    }
-    this.#replaceIdleWithin(first, last, access, true);
-    this.#statistics.merges++;
-    this.#start(entry, owner);
-    return entry;
-  }
-
-  /** Make room and register; nothing when the mapping changed meanwhile. */
-  #tryMake(start: number, end: number, access: number, flags: number): Entry | undefined {
-    this.#makeRoom(pageCeil(end) - pageFloor(start));
-    const entry = this.#register(start, end, access);
-    return this.#confirm(entry, flags, true) ? entry : undefined;
-  }
-
-  /**
-   * Whether an entry that was made pins what is mapped now, and nobody has invalidated it; otherwise it is let go of.
-   * @param atOnce as for {@link Deregistration.letGo}
-   */
-  #confirm(entry: Entry, flags: number, atOnce: boolean): boolean {
-    // The watch was there before the pages were pinned: a mapping that changed since then has been reported.
-    try {
-      this.#drainIfMoved();
-      if ((entry.flags & (STALE | RETIRED)) === 0) this.#check?.remember(entry);
-    } catch (error) {
-      this.#doom(entry, atOnce);
-      throw error;
-    }
-    if ((entry.flags & (STALE | RETIRED)) === 0) {
-      entry.flags = (entry.flags & ~PENDING) | flags;
-      return true;
-    }
-    if ((entry.flags & STALE) !== 0) this.#statistics.unstable++;
-    this.#doom(entry, atOnce);
-    return false;
   }
 
   #start(entry: Entry, owner: Memory | undefined): void {
@@ -401,83 +316,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#tellOf('register', entry);
   }
 
-  #prefault(start: number, end: number, write: boolean): void {
-    const first = pageFloor(start);
-    this.#registrar.prefault?.(first, pageCeil(end) - first, write);
-  }
-
-  /** A watched and pinned entry, in no table yet. */
-  #register(start: number, end: number, access: number): Entry {
-    // Watch first, then register: a change between the two would otherwise go unseen for ever.
-    const entry = this.#watch(start, end, access);
-    try {
-      const before = performance.now();
-      this.#registered(entry, this.#tryToPin(start, end - start, access), before);
-    } catch (error) {
-      this.#doom(entry, true);
-      throw refusal(error, start, end, this.#statistics);
-    }
-    return entry;
-  }
-
-  // Try; as long as it fails for want of something that idle registrations hold, give one up and try again. Twice, and
-  // not once for any attempt, as each miss would make a function for that.
-
-  #tryToPin(start: number, length: number, access: number): unknown {
-    for (;;) {
-      try {
-        return this.#registrar.register(start, length, access);
-      } catch (error) {
-        if (!this.#hasMadeRoom(error)) throw error;
-      }
-    }
-  }
-
-  #tryToWatch(entry: Entry, start: number, end: number): boolean {
-    const { monitor, slots } = this.#shared;
-    for (;;) {
-      try {
-        return monitor.watch(start, end, slots.cookieOf(entry), entry.slot);
-      } catch (error) {
-        if (!this.#hasMadeRoom(error)) throw error;
-      }
-    }
-  }
-
-  #hasMadeRoom(error: unknown): boolean {
-    this.#statistics.registrationFailures++;
-    return frees(error) && this.#giveUpOne(true);
-  }
-
-  #registered(entry: Entry, region: unknown, since: number): void {
-    entry.region = region;
-    entry.flags |= REGISTERED;
-    this.#statistics.registrationMicroseconds += (performance.now() - since) * 1000;
-    this.#statistics.registrations++;
-    this.#statistics.registered++;
-    this.#statistics.pinnedBytes += pinnedBytes(entry);
-    entry.setKeys(this.#registrar.lkey(region), this.#registrar.rkey(region));
-  }
-
-  /** A watched entry, in no table yet. */
-  #watch(start: number, end: number, access: number): Entry {
-    const { slots, views } = this.#shared;
-    const entry = slots.create(this, start, end, access);
-    // Before the watch: a hit from its first moment on has changed the word then.
-    slots.words[entry.slot] = loadWord(views().generations, entry.slot);
-    try {
-      // What nobody watches is right for the acquire that it is made for, and for no later one.
-      const watched = this.#tryToWatch(entry, pageFloor(start), pageCeil(end));
-      entry.flags |= watched ? WATCHED : UNCACHED | NOT_KEPT;
-    } catch (error) {
-      this.#doom(entry, true);
-      throw refusal(error, start, end, this.#statistics);
-    }
-    return entry;
-  }
-
   #insert(entry: Entry): void {
-    if ((entry.access & REMOTE_ACCESS) === 0 && (entry.flags & UNCACHED) === 0) {
+    if (servesParts(entry.access, entry.flags)) {
       // Those still in use: out of lookup, deregistered at their last release.
       for (const contained of this.#lookup.within(entry.start, entry.end, entry.access))
         if (contained.access === entry.access) this.#retire(contained, 'replaced');
@@ -515,10 +355,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return this.#overLimits(1, bytes <= this.#maxPinnedBytes ? bytes : -Infinity);
   }
 
-  #makeRoom(bytes: number): void {
-    while (this.#lacksRoom(bytes) && this.#giveUpOne(true));
-  }
-
   /** Deregister one that is on its way out, or else the oldest idle one; false when there is none. */
   #giveUpOne(atOnce: boolean): boolean {
     if (this.#deregistration.runOne(atOnce)) return true;
@@ -547,12 +383,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     // A drain may find any number of them, and must not tear down while it reads.
     if (reason === 'stale') this.#deregistration.add(entry);
     else this.#deregistration.letGo(entry, atOnce);
-  }
-
-  /** Let go of an entry that never was in a table; it may be watched, or registered, or neither. */
-  #doom(entry: Entry, atOnce: boolean): void {
-    entry.flags = (entry.flags | RETIRED) & ~PENDING;
-    this.#deregistration.letGo(entry, atOnce);
   }
 
   /** @internal An acquired registration with something to do at its last release is idle. */

@@ -1,3 +1,4 @@
+import { REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
@@ -42,6 +43,10 @@ export const REGISTERED = 1 << 15;
 
 /** The bits of Access that a registration can have. */
 const ACCESS = ~0x000f_ff00;
+
+/** Whether a registration serves requests for any part of it: none that a peer can reach does, nor one for one acquire. */
+export const servesParts = (access: number, flags: number): boolean =>
+  (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;
 
 // Constants of this module's own, as in hit.ts.
 const PAGES_PER_BYTE = 1 / PAGE_SIZE;
