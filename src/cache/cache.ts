@@ -1,7 +1,7 @@
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
-import { checkBoolean, takeFields, takeOptions } from '../options.js';
+import { checkRange, type Memory } from '../memory/locate.js';
+import { checkBoolean, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted, signalOf, type WaitOptions } from './aborted.js';
@@ -37,6 +37,7 @@ import {
 } from './registration.js';
 import { type Member, SharedMonitor } from './shared-monitor.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
+import { locationOf, ownerOf, type Target } from './target.js';
 
 /** Rights that make no sense for a cache: it pins whole pages at their own addresses. */
 const UNCACHEABLE_ACCESS = Access.ZERO_BASED | Access.ON_DEMAND | Access.HUGETLB;
@@ -49,9 +50,6 @@ function checkCachedAccess(access: number): void {
     `${describeAccess(access)}: a cache pins memory at its own addresses`,
   );
 }
-
-/** Memory as an object, or a raw range of bytes, which the caller keeps mapped. */
-export type Target = Memory | { readonly address: number; readonly length: number };
 
 /**
  * Registrations of one protection domain, kept for reuse and checked against the kernel's word before each use.
@@ -91,7 +89,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #pins = new Map<Entry, number>();
   /** Who waits for the end of which. */
   readonly #awaited = new Map<Entry, (() => void)[]>();
-  readonly #here: Location = { address: 0, length: 0 };
 
   constructor(options: CacheOptions) {
     const checked = checkOptions(options);
@@ -201,13 +198,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const owner = ownerOf(target);
     for (;;) {
       signal?.throwIfAborted();
-      const { address, length } = this.#locate(target);
+      const { address, length } = locationOf(target);
       if (length < this.#registerOffThreadFrom) return this.acquireSlowly(address, length, access, owner);
       const found = this.#acquireFound(address, length, access, owner);
       if (found !== undefined) return found;
       const flags = this.#bypass ? UNCACHED | NOT_KEPT : 0;
       const moved = (): boolean => {
-        const now = this.#locate(target);
+        const now = locationOf(target);
         return now.address !== address || now.length !== length;
       };
       const made = await this.#pending.make({ address, length, access, flags, owner, signal, moved });
@@ -258,7 +255,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @throws what {@link acquire} and {@link acquireRange} throw
    */
   acquireUncached(target: Target, access: number = Access.LOCAL_WRITE): Registration {
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     this.#requireOpen();
     checkCachedAccess(access);
     this.#drainIfMoved();
@@ -275,7 +272,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @throws what {@link acquire} and {@link acquireRange} throw
    */
   pin(target: Target, access: number = Access.LOCAL_WRITE): Registration {
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     const registration = this.acquireSlowly(address, length, access, ownerOf(target));
     const entry = registration instanceof Handle ? registration.entry : registration;
     this.#pins.set(entry, (this.#pins.get(entry) ?? 0) + 1);
@@ -284,17 +281,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       if (left === 0) this.#pins.delete(entry);
       else this.#pins.set(entry, left);
     });
-  }
-
-  #locate(target: Target): Location {
-    if (isRaw(target)) {
-      // Read once: what was checked is what is registered.
-      const { address, length } = takeFields(target, ['address', 'length']);
-      checkRange(address, length);
-      return { address, length };
-    }
-    locate(target, this.#here);
-    return { ...this.#here };
   }
 
   /** These pages and the idle registrations that overlap or adjoin them, if there are any and they may be merged. */
@@ -579,7 +565,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    */
   invalidate(target: Target, options: WaitOptions = {}): Promise<void> {
     const signal = signalOf(options);
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     this.#requireOpen();
     // First what waits to go, which is in no table any more.
     this.#deregistration.run();
@@ -702,17 +688,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     throw regcacheError('ERR_CLOSED', `the cache ${this.#state === 'closed' ? 'was' : 'is being'} closed`);
   }
 }
-
-function isRaw(target: Target): target is Exclude<Target, Memory> {
-  try {
-    return 'address' in target;
-  } catch {
-    // No object, or a proxy that throws.
-    return false;
-  }
-}
-
-const ownerOf = (target: Target): Memory | undefined => (isRaw(target) ? undefined : target);
 
 function describe(entry: Entry): RegistrationInfo {
   const { address, length, access, lkey, rkey, uses, stale } = entry;
