@@ -1,6 +1,5 @@
 // npm test: the static checks, mocha's unit tests here and those of the package that npm packs, its system tests where
-// the RDMA device is, and the tests of the virtual machine's runner; kills and limits, the driver's C clients, the tests
-// on two NUMA nodes and those between two machines when asked for.
+// the RDMA device is, and the tests of the virtual machine's runner; what takes longer when asked for.
 // Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage|endpoint|two-machines]...
 //   [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
