@@ -8,9 +8,9 @@ import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
 import { prepareVm, type VmOptions } from '../native/vm/run-in-vm.js';
 import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
-import { runMocha } from './driver/mocha-suite.js';
-import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
-import { runStaticChecks } from './driver/static-checks.js';
+import { runMocha } from './runner/mocha-suite.js';
+import { failed, skipped, summary, type Outcome } from './runner/outcome.js';
+import { runStaticChecks } from './runner/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'package', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */
