@@ -6,7 +6,7 @@ import { regcacheError } from './errors.js';
 import { checkBoolean, takeOptions } from './options.js';
 import { PagemapWitness } from './memory/pagemap.js';
 import type { MonitorName } from './monitor/choice.js';
-import { choiceOf } from './monitor/choose.js';
+import { choiceOf } from './monitor/open.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
 import { publishForOperator } from './publish/publish.js';
 import { ProtectionDomain } from './verbs/protection-domain.js';
