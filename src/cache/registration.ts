@@ -65,7 +65,7 @@ const TOLD = 1 << 1;
 /** Somebody's memory is kept alive. */
 const OWNED = 1 << 2;
 /** Out of lookup. */
-const GONE = 1 << 3;
+const OUT = 1 << 3;
 const USE = 1 << 4;
 const USE_BITS = 4;
 
@@ -114,8 +114,8 @@ export class Entry implements Registration {
   }
 
   /**
-   * First byte. Kept in parts, for which there is room: a number of this size is an object of its own, which a registration
-   * would take a sixth of its memory for, and the collector as much of its time.
+   * First byte. Kept in parts, for which there is room: a number of this size is an object of its own, which a
+   * registration would take a sixth of its memory for, and the collector as much of its time.
    */
   get start(): number {
     const page = (this.#rest >>> 16) * 2 ** 32 + ((this.endPage - this.pages) >>> 0);
@@ -173,13 +173,13 @@ export class Entry implements Registration {
 
   set flags(flags: number) {
     this.#flags = flags;
-    const state = this.#state & ~(TOLD | GONE);
+    const state = this.#state & ~(TOLD | OUT);
     const told = (flags & AT_LAST_RELEASE) === 0 ? 0 : TOLD;
-    this.#state = state | told | ((flags & RETIRED) === 0 ? 0 : GONE);
+    this.#state = state | told | ((flags & RETIRED) === 0 ? 0 : OUT);
   }
 
   get retired(): boolean {
-    return (this.#state & GONE) !== 0;
+    return (this.#state & OUT) !== 0;
   }
 
   /** Acquires less releases. */
