@@ -415,6 +415,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   /**
    * Take in what the monitor has to report and unpin what went stale. Acquire does so by itself; to be called by
    * programs that want memory given back sooner.
+   * @throws ERR_CLOSED, or what the monitor throws
    */
   drain(): void {
     this.#requireOpen();
@@ -508,7 +509,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return this.#state === 'closed';
   }
 
-  /** True while acquires go past the cache: each makes a registration of its own, which ends at its release. */
+  /**
+   * True while acquires go past the cache: each makes a registration of its own, which ends at its release.
+   * @throws ERR_CLOSED, ERR_INVALID_OPTION when it is set
+   */
   get bypass(): boolean {
     return this.#bypass;
   }
@@ -546,7 +550,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#shrink();
   }
 
-  /** Deregister all that is idle. What is in use is deregistered at its last release, unless it is pinned. */
+  /**
+   * Deregister all that is idle. What is in use is deregistered at its last release, unless it is pinned.
+   * @throws ERR_CLOSED
+   */
   flush(): void {
     this.#requireOpen();
     this.#flush();
