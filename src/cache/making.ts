@@ -92,7 +92,7 @@ export class Making {
     }
     // To see that all pages are in place takes longer than to pin them, and nearly always they are. The device refuses
     // what it could not write to, and where a page is copied first, the mapping changes and there is another attempt.
-    // Not so where idle registrations would make way in vain, and where it is only read: there the device may take what
+    // Not so where idle ones within it would make way in vain, and where it is only read: there the device may take what
     // it should not (FOLL_FORCE of ib_umem_get, Linux 6.1).
     const write = (access & Access.LOCAL_WRITE) !== 0;
     let lookFirst = !write || (parts && this.#lookup.within(start, end, access).length > 0);
