@@ -46,7 +46,7 @@ const TITLES: Record<Part, string> = {
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
   coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
-  endpoint: 'endpoint: connections over a device, and a thousand of them (three minutes)',
+  endpoint: 'endpoint: connections over a device, a thousand of them, and the examples (ten minutes)',
   'two-machines':
     'two-machines: a connection between two virtual machines, one of which loses its power (a minute)',
 };

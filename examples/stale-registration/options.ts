@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { readCommandLine } from '../command-line.js';
 
 const USAGE = `Usage: npm run demo [-- --json]
 
@@ -15,18 +16,8 @@ export interface Options {
 
 /** Read the command line; ends the process after --help, and with status 2 when there is something it does not know. */
 export function parseOptions(args: readonly string[]): Options {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-    });
-    if (values.help) {
-      process.stdout.write(USAGE);
-      process.exit(0);
-    }
-    return { json: values.json };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(2);
-  }
+  return readCommandLine(args, USAGE, (given) => {
+    const { values } = parseArgs({ args: given, options: { json: { type: 'boolean', default: false } } });
+    return values;
+  });
 }
