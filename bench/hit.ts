@@ -1,7 +1,7 @@
 /**
  * What does a hit cost: acquire and release of a cached range, by address and by Buffer, beside UCX's registration
- * cache and simpler ways to build one? All are measured in turn by processes that are alive at the same time, so that a machine that changes its
- * speed changes it for all; nobody registers anything and nobody watches.
+ * cache and simpler ways to build one? All are measured in turn by processes that are alive at the same time, so that a
+ * machine that changes its speed changes it for all; nobody registers anything and nobody watches.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-import { openMonitor } from '../src/monitor/choose.js';
+import { openMonitor } from '../src/monitor/open.js';
 import type { MemoryMonitor } from '../src/monitor/monitor.js';
 import { Feature } from '../src/monitor/ummunotify-abi.js';
 import { hasDevice } from '../native/vm/where.js';

@@ -1,7 +1,7 @@
 import { type Settings, VARIABLES } from './environment.js';
 import { regcacheError, RegcacheError, shown } from './errors.js';
 import { MONITOR_NAMES, type MonitorName } from './monitor/choice.js';
-import { choiceOf, type MonitorSettings, openMonitor } from './monitor/choose.js';
+import { choiceOf, type MonitorSettings, openMonitor } from './monitor/open.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
 import { Feature } from './monitor/ummunotify-abi.js';
 import type { Context } from './verbs/context.js';

@@ -6,12 +6,13 @@ import { regcacheError } from './errors.js';
 import { checkBoolean, takeOptions } from './options.js';
 import { PagemapWitness } from './memory/pagemap.js';
 import type { MonitorName } from './monitor/choice.js';
-import { choiceOf } from './monitor/choose.js';
+import { choiceOf } from './monitor/open.js';
 import type { MemoryMonitor } from './monitor/monitor.js';
 import { publishForOperator } from './publish/publish.js';
 import { ProtectionDomain } from './verbs/protection-domain.js';
 import { IbverbsRegistrar } from './verbs/registrar.js';
 
+/** Limits and habits, and who watches the memory. */
 export interface CreateCacheOptions extends CacheLimits {
   /**
    * Who says when memory has changed. 'auto' takes the kernel module and, where it is not loaded, none; the variable
@@ -32,7 +33,8 @@ export interface CreateCacheOptions extends CacheLimits {
  * A registration cache for a protection domain. Where the kernel module is not loaded nothing is cached, and a process
  * warning says so; `cache.monitorChoice` tells why. What is left out here may come from the RDMA_REGCACHE_* variables.
  * Close the cache before the protection domain.
- * @throws ERR_INVALID_OPTION, ERR_CLOSED; ERR_NO_MONITOR and ERR_MONITOR_ACCESS for a monitor asked for by name
+ * @throws ERR_INVALID_OPTION, ERR_CLOSED; ERR_NO_MONITOR, ERR_MONITOR_ACCESS and ERR_NO_HELPER for a monitor asked for
+ *   by name; the system's error, EMFILE for one
  */
 export function createCache(pd: ProtectionDomain, options: CreateCacheOptions = {}): RegistrationCache {
   if (!(pd instanceof ProtectionDomain)) {

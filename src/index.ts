@@ -2,7 +2,7 @@ export { Access } from './access.js';
 export { ERROR_CODES, RegcacheError, type ErrorCode, type ErrorDetails } from './errors.js';
 
 export { createCache, type CreateCacheOptions } from './create-cache.js';
-export { RegistrationCache, type Target } from './cache/cache.js';
+export { RegistrationCache } from './cache/cache.js';
 export type { WaitOptions } from './cache/aborted.js';
 export type { CacheEvents, RegistrationInfo, RetireReason } from './cache/events.js';
 export type { CacheLimits, CacheOptions, ChangeableLimits } from './cache/options.js';
@@ -10,6 +10,7 @@ export type { PageWitness } from './memory/page-witness.js';
 export type { Registrar } from './cache/registrar.js';
 export type { Registration } from './cache/registration.js';
 export type { SizeClass, Statistics } from './cache/statistics.js';
+export type { Target } from './cache/target.js';
 
 export { publishStatistics, type Published, type PublishOptions } from './publish/publish.js';
 

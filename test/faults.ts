@@ -9,7 +9,7 @@ import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
 import { PROJECT } from '../native/vm/project.js';
 import { runInVm } from '../native/vm/run-in-vm.js';
-import { failed, passed, summary, type Outcome } from './driver/outcome.js';
+import { failed, passed, summary, type Outcome } from './runner/outcome.js';
 
 interface Fault {
   number: number;

@@ -1,6 +1,5 @@
 // npm test: the static checks, mocha's unit tests here and those of the package that npm packs, its system tests where
-// the RDMA device is, and the tests of the virtual machine's runner; kills and limits, the driver's C clients, the tests
-// on two NUMA nodes and those between two machines when asked for.
+// the RDMA device is, and the tests of the virtual machine's runner; what takes longer when asked for.
 // Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage|endpoint|two-machines]...
 //   [--kernel 6.1|6.12] [--grep PATTERN]
 import { parseArgs } from 'node:util';
@@ -9,9 +8,9 @@ import { endWithCaller } from '../native/vm/ending.js';
 import { defaultOptions } from '../native/vm/options.js';
 import { prepareVm, type VmOptions } from '../native/vm/run-in-vm.js';
 import { hasDevice, runHere, runWhereTheDeviceIs } from '../native/vm/where.js';
-import { runMocha } from './driver/mocha-suite.js';
-import { failed, skipped, summary, type Outcome } from './driver/outcome.js';
-import { runStaticChecks } from './driver/static-checks.js';
+import { runMocha } from './runner/mocha-suite.js';
+import { failed, skipped, summary, type Outcome } from './runner/outcome.js';
+import { runStaticChecks } from './runner/static-checks.js';
 
 const USUAL = ['lint', 'unit', 'package', 'hooks', 'system', 'vm'] as const;
 /** Those that take long are run when they are asked for. */

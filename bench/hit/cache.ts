@@ -1,6 +1,6 @@
 // What our cache costs, with a registrar and a monitor that do nothing. Speaks as ucx.c does, and knows two commands
-// more: `storm`, ns to take in that a registration went stale, one of very many, its deregistration included; and `bytes`, the
-// memory of the process for each idle registration.
+// more: `storm`, ns to take in that a registration went stale, one of very many, its deregistration included; and
+// `bytes`, the memory of the process for each idle registration.
 //
 // node --expose-gc cache.js address|buffer|call of C|map|lru-cache RANGES BYTES OPERATIONS
 //

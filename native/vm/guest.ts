@@ -58,7 +58,10 @@ export interface GuestPlan {
 /** The guest did not get as far as its first line of output: on KVM, a KVM that does not work. */
 export class SilentGuest extends VmError {}
 
-/** Seconds until the command starts, unless the plan says otherwise; without KVM and on a busy machine it takes a third of this. */
+/**
+ * Seconds until the command starts, unless the plan says otherwise; without KVM and on a busy machine it takes a third of
+ * this.
+ */
 const BOOT_LIMIT_S = 90;
 
 const CONSOLE_KEPT = 1 << 20;

@@ -1,6 +1,6 @@
 import { endWithCaller } from './ending.js';
 import { parseCommandLine, USAGE } from './options.js';
-import { reportFailure } from './errors.js';
+import { reportFailure, STATUS_USAGE } from './errors.js';
 import { runInVm } from './run-in-vm.js';
 
 endWithCaller();
@@ -10,7 +10,7 @@ try {
     process.stdout.write(USAGE);
   } else if (command.length === 0) {
     process.stderr.write(USAGE);
-    process.exitCode = 2;
+    process.exitCode = STATUS_USAGE;
   } else {
     process.exitCode = await runInVm(command, options);
   }

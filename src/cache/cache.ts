@@ -1,19 +1,18 @@
-import { performance } from 'node:perf_hooks';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { checkRange, locate, type Location, type Memory } from '../memory/locate.js';
-import { pageCeil, pageFloor } from '../memory/pages.js';
-import { checkBoolean, takeFields, takeOptions } from '../options.js';
+import { checkRange, type Memory } from '../memory/locate.js';
+import { checkBoolean, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
 import { aborted, signalOf, type WaitOptions } from './aborted.js';
 import { Deregistration, pinnedBytes } from './deregistration.js';
 import { CHANNELS, type CacheEvents, type RegistrationInfo, type RetireReason } from './events.js';
 import { EvictionOrder } from './eviction-order.js';
-import { type Extent, extentOf } from './extent.js';
+import type { Extent } from './extent.js';
 import { Handle } from './handle.js';
 import { HitPath, loadWord } from './hit.js';
 import { Lookup } from './lookup.js';
+import { Making, type Steps } from './making.js';
 import {
   type CacheOptions,
   CHANGEABLE,
@@ -22,9 +21,7 @@ import {
   checkOptions,
 } from './options.js';
 import { PageCheck } from './page-check.js';
-import { Pending, type Steps } from './pending.js';
-import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
-import type { Registrar } from './registrar.js';
+import { Pending } from './pending.js';
 import {
   type Entry,
   type Keeper,
@@ -33,13 +30,14 @@ import {
   REGISTERED,
   type Registration,
   RETIRED,
+  servesParts,
   STALE,
   UNCACHED,
   UNLISTED,
-  WATCHED,
 } from './registration.js';
 import { type Member, SharedMonitor } from './shared-monitor.js';
 import { noStatistics, type SizeClass, sizeClasses, type Statistics } from './statistics.js';
+import { locationOf, ownerOf, type Target } from './target.js';
 
 /** Rights that make no sense for a cache: it pins whole pages at their own addresses. */
 const UNCACHEABLE_ACCESS = Access.ZERO_BASED | Access.ON_DEMAND | Access.HUGETLB;
@@ -53,9 +51,6 @@ function checkCachedAccess(access: number): void {
   );
 }
 
-/** Memory as an object, or a raw range of bytes, which the caller keeps mapped. */
-export type Target = Memory | { readonly address: number; readonly length: number };
-
 /**
  * Registrations of one protection domain, kept for reuse and checked against the kernel's word before each use.
  *
@@ -65,8 +60,8 @@ export type Target = Memory | { readonly address: number; readonly length: numbe
  */
 export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #shared: SharedMonitor;
-  readonly #registrar: Registrar;
   readonly #deregistration: Deregistration;
+  readonly #making: Making;
   readonly #pending: Pending;
   readonly #keepRemote: boolean;
   readonly #merge: boolean;
@@ -94,33 +89,50 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   readonly #pins = new Map<Entry, number>();
   /** Who waits for the end of which. */
   readonly #awaited = new Map<Entry, (() => void)[]>();
-  readonly #here: Location = { address: 0, length: 0 };
 
   constructor(options: CacheOptions) {
     const checked = checkOptions(options);
     const shared = SharedMonitor.of(checked.monitor);
     const { monitor, slots } = shared;
+    const { registrar } = checked;
     const lookup = new Lookup();
     super(lookup.writable, slots);
     this.#shared = shared;
     this.#lookup = lookup;
-    this.#registrar = checked.registrar;
     this.#deregistration = new Deregistration(
       monitor,
-      this.#registrar,
+      registrar,
       slots,
       this.#statistics,
       checked.deregisterFor,
       checked.deregisterOffThreadFrom,
     );
-    this.#pending = this.#makePending();
     this.#maxRegistrations = checked.maxRegistrations;
     this.#maxPinnedBytes = checked.maxPinnedBytes;
     this.#keepRemote = checked.keepRemote;
     this.#merge = checked.merge;
     this.#registerOffThreadFrom =
-      checked.registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
+      registrar.registerAsync === undefined ? Infinity : checked.registerOffThreadFrom;
     this.#check = checked.witness && new PageCheck(checked.witness);
+    const steps = this.#steps();
+    this.#making = new Making(
+      this,
+      steps,
+      shared,
+      registrar,
+      lookup,
+      this.#deregistration,
+      this.#statistics,
+      this.#check,
+    );
+    this.#pending = new Pending(
+      steps,
+      this.#making,
+      registrar,
+      lookup,
+      this.#deregistration,
+      this.#statistics,
+    );
     this.eagerDrain = checked.eagerDrain;
     this.monitorChoice = checked.monitorChoice ?? given(checked.monitor);
     this.#chooseWay();
@@ -138,7 +150,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const found = this.#acquireFound(address, length, access, owner);
     if (found !== undefined) return found;
     if (this.#bypass) return this.#acquireOnce(address, length, access, owner);
-    return this.#handOut(this.#make(address, length, access, owner, 0));
+    return this.#handOut(this.#making.make(address, length, access, owner, 0));
   }
 
   /** A hit, unless acquires go past the cache, after all that there is to check and to drain. */
@@ -186,13 +198,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     const owner = ownerOf(target);
     for (;;) {
       signal?.throwIfAborted();
-      const { address, length } = this.#locate(target);
+      const { address, length } = locationOf(target);
       if (length < this.#registerOffThreadFrom) return this.acquireSlowly(address, length, access, owner);
       const found = this.#acquireFound(address, length, access, owner);
       if (found !== undefined) return found;
       const flags = this.#bypass ? UNCACHED | NOT_KEPT : 0;
       const moved = (): boolean => {
-        const now = this.#locate(target);
+        const now = locationOf(target);
         return now.address !== address || now.length !== length;
       };
       const made = await this.#pending.make({ address, length, access, flags, owner, signal, moved });
@@ -201,37 +213,24 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     }
   }
 
-  #makePending(): Pending {
-    const steps: Steps = {
+  #steps(): Steps {
+    return {
       requireOpen: () => {
         this.#requireOpen();
       },
-      find: (start, end, access) => this.#lookup.find(start, end, access),
       mergeable: (start, end, access) => this.#mergeable(start, end, access),
-      replaceIdleWithin: (start, end, access) => {
-        this.#replaceIdleWithin(start, end, access, false);
+      replaceIdleWithin: (start, end, access, atOnce) => {
+        this.#replaceIdleWithin(start, end, access, atOnce);
       },
       lacksRoom: (bytes) => this.#lacksRoom(bytes),
-      giveUpOne: () => this.#giveUpOne(false),
-      watch: (start, end, access) => {
-        const entry = this.#watch(start, end, access);
-        // An invalidation must find it.
-        this.#lookup.insert(entry);
-        return entry;
+      giveUpOne: (atOnce) => this.#giveUpOne(atOnce),
+      drainIfMoved: () => {
+        this.#drainIfMoved();
       },
-      registered: (entry, region, since) => {
-        this.#registered(entry, region, since);
-      },
-      confirm: (entry, flags) => this.#confirm(entry, flags, false),
       start: (entry, owner) => {
-        this.#lookup.made(entry);
         this.#start(entry, owner);
       },
-      doom: (entry) => {
-        this.#doom(entry, false);
-      },
     };
-    return new Pending(steps, this.#registrar, this.#deregistration, this.#statistics);
   }
 
   /** False when its mapping changed since the drain. @throws ERR_STALE_REGISTRATION */
@@ -256,7 +255,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @throws what {@link acquire} and {@link acquireRange} throw
    */
   acquireUncached(target: Target, access: number = Access.LOCAL_WRITE): Registration {
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     this.#requireOpen();
     checkCachedAccess(access);
     this.#drainIfMoved();
@@ -264,7 +263,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   #acquireOnce(address: number, length: number, access: number, owner: Memory | undefined): Entry | Handle {
-    return this.#handOut(this.#make(address, length, access, owner, UNCACHED | NOT_KEPT));
+    return this.#handOut(this.#making.make(address, length, access, owner, UNCACHED | NOT_KEPT));
   }
 
   /**
@@ -273,7 +272,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    * @throws what {@link acquire} and {@link acquireRange} throw
    */
   pin(target: Target, access: number = Access.LOCAL_WRITE): Registration {
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     const registration = this.acquireSlowly(address, length, access, ownerOf(target));
     const entry = registration instanceof Handle ? registration.entry : registration;
     this.#pins.set(entry, (this.#pins.get(entry) ?? 0) + 1);
@@ -282,51 +281,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
       if (left === 0) this.#pins.delete(entry);
       else this.#pins.set(entry, left);
     });
-  }
-
-  #locate(target: Target): Location {
-    if (isRaw(target)) {
-      // Read once: what was checked is what is registered.
-      const { address, length } = takeFields(target, ['address', 'length']);
-      checkRange(address, length);
-      return { address, length };
-    }
-    locate(target, this.#here);
-    return { ...this.#here };
-  }
-
-  /** @param flags set from the start: 0, or those of a registration for one acquire */
-  #make(address: number, length: number, access: number, owner: Memory | undefined, flags: number): Entry {
-    const listed = (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;
-    const { start, end } = extentOf(address, length, access);
-    this.#deregistration.retryStuck();
-    if (listed) {
-      const merged = this.#makeMerged(start, end, access, owner);
-      if (merged !== undefined) return merged;
-    }
-    // To see that all pages are in place takes longer than to pin them, and nearly always they are. The device refuses what
-    // it could not write to, and where a page is copied first, the mapping changes and there is another attempt. Not so
-    // where something would be given up in vain, and where it is only read: there the device may take what it should
-    // not (FOLL_FORCE of ib_umem_get, Linux 6.1).
-    const write = (access & Access.LOCAL_WRITE) !== 0;
-    let lookFirst = !write || (listed && this.#lookup.within(start, end, access).length > 0);
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (lookFirst) this.#prefault(start, end, write);
-      if (listed) this.#replaceIdleWithin(start, end, access, true);
-      let entry: Entry | undefined;
-      try {
-        entry = this.#tryMake(start, end, access, flags);
-      } catch (error) {
-        // If it is for the memory's sake, this says so.
-        if (!lookFirst) this.#prefault(start, end, write);
-        throw error;
-      }
-      lookFirst = true;
-      if (entry === undefined) continue;
-      this.#start(entry, owner);
-      return entry;
-    }
-    throw unstable(address, length);
   }
 
   /** These pages and the idle registrations that overlap or adjoin them, if there are any and they may be merged. */
@@ -339,59 +293,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return { start: first, end: last };
   }
 
-  /** One registration for all that can be merged; nothing when there is no such, or when it cannot be had together. */
-  #makeMerged(start: number, end: number, access: number, owner: Memory | undefined): Entry | undefined {
-    const merged = this.#mergeable(start, end, access);
-    if (merged === undefined) return undefined;
-    const { start: first, end: last } = merged;
-    let entry: Entry | undefined;
-    try {
-      this.#prefault(first, last, (access & Access.LOCAL_WRITE) !== 0);
-      entry = this.#tryMake(first, last, access, 0);
-    } catch {
-      // The neighbours stay as they are, and what was asked for is tried alone.
-      return undefined;
-    }
-    if (entry === undefined) return undefined;
-    if ((entry.flags & UNCACHED) !== 0) {
-      this.#doom(entry, true);
-      return undefined;
-    }
-    this.#replaceIdleWithin(first, last, access, true);
-    this.#statistics.merges++;
-    this.#start(entry, owner);
-    return entry;
-  }
-
-  /** Make room and register; nothing when the mapping changed meanwhile. */
-  #tryMake(start: number, end: number, access: number, flags: number): Entry | undefined {
-    this.#makeRoom(pageCeil(end) - pageFloor(start));
-    const entry = this.#register(start, end, access);
-    return this.#confirm(entry, flags, true) ? entry : undefined;
-  }
-
-  /**
-   * Whether an entry that was made pins what is mapped now, and nobody has invalidated it; otherwise it is let go of.
-   * @param atOnce as for {@link Deregistration.letGo}
-   */
-  #confirm(entry: Entry, flags: number, atOnce: boolean): boolean {
-    // The watch was there before the pages were pinned: a mapping that changed since then has been reported.
-    try {
-      this.#drainIfMoved();
-      if ((entry.flags & (STALE | RETIRED)) === 0) this.#check?.remember(entry);
-    } catch (error) {
-      this.#doom(entry, atOnce);
-      throw error;
-    }
-    if ((entry.flags & (STALE | RETIRED)) === 0) {
-      entry.flags = (entry.flags & ~PENDING) | flags;
-      return true;
-    }
-    if ((entry.flags & STALE) !== 0) this.#statistics.unstable++;
-    this.#doom(entry, atOnce);
-    return false;
-  }
-
   #start(entry: Entry, owner: Memory | undefined): void {
     if ((entry.flags & UNCACHED) === 0) this.#statistics.misses++;
     else this.#statistics.uncached++;
@@ -401,83 +302,8 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#tellOf('register', entry);
   }
 
-  #prefault(start: number, end: number, write: boolean): void {
-    const first = pageFloor(start);
-    this.#registrar.prefault?.(first, pageCeil(end) - first, write);
-  }
-
-  /** A watched and pinned entry, in no table yet. */
-  #register(start: number, end: number, access: number): Entry {
-    // Watch first, then register: a change between the two would otherwise go unseen for ever.
-    const entry = this.#watch(start, end, access);
-    try {
-      const before = performance.now();
-      this.#registered(entry, this.#tryToPin(start, end - start, access), before);
-    } catch (error) {
-      this.#doom(entry, true);
-      throw refusal(error, start, end, this.#statistics);
-    }
-    return entry;
-  }
-
-  // Try; as long as it fails for want of something that idle registrations hold, give one up and try again. Twice, and
-  // not once for any attempt, as each miss would make a function for that.
-
-  #tryToPin(start: number, length: number, access: number): unknown {
-    for (;;) {
-      try {
-        return this.#registrar.register(start, length, access);
-      } catch (error) {
-        if (!this.#hasMadeRoom(error)) throw error;
-      }
-    }
-  }
-
-  #tryToWatch(entry: Entry, start: number, end: number): boolean {
-    const { monitor, slots } = this.#shared;
-    for (;;) {
-      try {
-        return monitor.watch(start, end, slots.cookieOf(entry), entry.slot);
-      } catch (error) {
-        if (!this.#hasMadeRoom(error)) throw error;
-      }
-    }
-  }
-
-  #hasMadeRoom(error: unknown): boolean {
-    this.#statistics.registrationFailures++;
-    return frees(error) && this.#giveUpOne(true);
-  }
-
-  #registered(entry: Entry, region: unknown, since: number): void {
-    entry.region = region;
-    entry.flags |= REGISTERED;
-    this.#statistics.registrationMicroseconds += (performance.now() - since) * 1000;
-    this.#statistics.registrations++;
-    this.#statistics.registered++;
-    this.#statistics.pinnedBytes += pinnedBytes(entry);
-    entry.setKeys(this.#registrar.lkey(region), this.#registrar.rkey(region));
-  }
-
-  /** A watched entry, in no table yet. */
-  #watch(start: number, end: number, access: number): Entry {
-    const { slots, views } = this.#shared;
-    const entry = slots.create(this, start, end, access);
-    // Before the watch: a hit from its first moment on has changed the word then.
-    slots.words[entry.slot] = loadWord(views().generations, entry.slot);
-    try {
-      // What nobody watches is right for the acquire that it is made for, and for no later one.
-      const watched = this.#tryToWatch(entry, pageFloor(start), pageCeil(end));
-      entry.flags |= watched ? WATCHED : UNCACHED | NOT_KEPT;
-    } catch (error) {
-      this.#doom(entry, true);
-      throw refusal(error, start, end, this.#statistics);
-    }
-    return entry;
-  }
-
   #insert(entry: Entry): void {
-    if ((entry.access & REMOTE_ACCESS) === 0 && (entry.flags & UNCACHED) === 0) {
+    if (servesParts(entry.access, entry.flags)) {
       // Those still in use: out of lookup, deregistered at their last release.
       for (const contained of this.#lookup.within(entry.start, entry.end, entry.access))
         if (contained.access === entry.access) this.#retire(contained, 'replaced');
@@ -515,10 +341,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return this.#overLimits(1, bytes <= this.#maxPinnedBytes ? bytes : -Infinity);
   }
 
-  #makeRoom(bytes: number): void {
-    while (this.#lacksRoom(bytes) && this.#giveUpOne(true));
-  }
-
   /** Deregister one that is on its way out, or else the oldest idle one; false when there is none. */
   #giveUpOne(atOnce: boolean): boolean {
     if (this.#deregistration.runOne(atOnce)) return true;
@@ -547,12 +369,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     // A drain may find any number of them, and must not tear down while it reads.
     if (reason === 'stale') this.#deregistration.add(entry);
     else this.#deregistration.letGo(entry, atOnce);
-  }
-
-  /** Let go of an entry that never was in a table; it may be watched, or registered, or neither. */
-  #doom(entry: Entry, atOnce: boolean): void {
-    entry.flags = (entry.flags | RETIRED) & ~PENDING;
-    this.#deregistration.letGo(entry, atOnce);
   }
 
   /** @internal An acquired registration with something to do at its last release is idle. */
@@ -599,6 +415,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   /**
    * Take in what the monitor has to report and unpin what went stale. Acquire does so by itself; to be called by
    * programs that want memory given back sooner.
+   * @throws ERR_CLOSED, or what the monitor throws
    */
   drain(): void {
     this.#requireOpen();
@@ -692,7 +509,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     return this.#state === 'closed';
   }
 
-  /** True while acquires go past the cache: each makes a registration of its own, which ends at its release. */
+  /**
+   * True while acquires go past the cache: each makes a registration of its own, which ends at its release.
+   * @throws ERR_CLOSED, ERR_INVALID_OPTION when it is set
+   */
   get bypass(): boolean {
     return this.#bypass;
   }
@@ -730,7 +550,10 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     this.#shrink();
   }
 
-  /** Deregister all that is idle. What is in use is deregistered at its last release, unless it is pinned. */
+  /**
+   * Deregister all that is idle. What is in use is deregistered at its last release, unless it is pinned.
+   * @throws ERR_CLOSED
+   */
   flush(): void {
     this.#requireOpen();
     this.#flush();
@@ -749,7 +572,7 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
    */
   invalidate(target: Target, options: WaitOptions = {}): Promise<void> {
     const signal = signalOf(options);
-    const { address, length } = this.#locate(target);
+    const { address, length } = locationOf(target);
     this.#requireOpen();
     // First what waits to go, which is in no table any more.
     this.#deregistration.run();
@@ -872,17 +695,6 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
     throw regcacheError('ERR_CLOSED', `the cache ${this.#state === 'closed' ? 'was' : 'is being'} closed`);
   }
 }
-
-function isRaw(target: Target): target is Exclude<Target, Memory> {
-  try {
-    return 'address' in target;
-  } catch {
-    // No object, or a proxy that throws.
-    return false;
-  }
-}
-
-const ownerOf = (target: Target): Memory | undefined => (isRaw(target) ? undefined : target);
 
 function describe(entry: Entry): RegistrationInfo {
   const { address, length, access, lkey, rkey, uses, stale } = entry;

@@ -12,6 +12,7 @@ export interface RegistrationInfo {
   readonly length: number;
   /** Bits of Access. */
   readonly access: number;
+  /** Keys as those of {@link Registration}. */
   readonly lkey: number;
   readonly rkey: number;
   /** Acquires less releases. */
@@ -34,7 +35,10 @@ export interface CacheEvents {
   stale: [registration: Registration];
 }
 
-/** Channels of node:diagnostics_channel, told of all caches. A message has `cache`, `registration` and, if it retired, `reason`. */
+/**
+ * Channels of node:diagnostics_channel, told of all caches of the thread. A message has `cache`, `registration` and, if
+ * it retired, `reason`.
+ */
 export const CHANNELS = {
   register: channel('rdma-regcache:register'),
   retire: channel('rdma-regcache:retire'),

@@ -64,7 +64,8 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
    * @param access bits of Access: LOCAL_WRITE unless told otherwise, NONE for memory that is only read. With remote
    *   rights it covers exactly these bytes and, unless the cache keeps remote registrations, ends at the last release.
    * @throws ERR_NOT_MEMORY, ERR_DETACHED_BUFFER, ERR_INVALID_LENGTH, ERR_INVALID_ACCESS, ERR_NOT_MAPPED,
-   *   ERR_READ_ONLY_MEMORY, ERR_REGISTRATION_FAILED, ERR_MEMLOCK_LIMIT, ERR_MAPPING_UNSTABLE, ERR_CLOSED
+   *   ERR_READ_ONLY_MEMORY, ERR_REGISTRATION_FAILED, ERR_MEMLOCK_LIMIT, ERR_MAPPING_UNSTABLE, ERR_CLOSED,
+   *   ERR_STALE_REGISTRATION in checking mode, or what draining the monitor throws
    */
   acquire(memory: Memory, access: number = LOCAL_WRITE): Registration {
     if (access === LOCAL_WRITE && ArrayBuffer.isView(memory)) {

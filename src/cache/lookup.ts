@@ -44,7 +44,9 @@ export class Lookup {
     if (this.#loose.size !== 0) this.#loose.delete(entry);
   }
 
-  /** Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not. */
+  /**
+   * Those for local use that lie wholly between `start` and `end` (exclusive) and serve nothing that `access` does not.
+   */
   within(start: number, end: number, access: number): readonly Entry[] {
     const contained = this.#localOf(access)?.within(start, end) ?? [];
     const readable = access === Access.LOCAL_WRITE ? this.#local.get(Access.NONE) : undefined;

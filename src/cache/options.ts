@@ -39,7 +39,8 @@ export interface CacheLimits {
   /**
    * Least length in bytes that acquireAsync has registered by another thread; less is registered on the spot. Infinity:
    * never. The default is where registering takes as long as calls of another thread hold up the event loop, in
-   * `npm run bench -- off-thread`: at 64 MiB the event loop stands still for 0.4 times as long as without, at 1 GiB 0.1.
+   * `npm run bench -- off-thread`: at 64 MiB the event loop stands still for 0.4 times as long as without, at 1 GiB for
+   * 0.1.
    * @default 16 MiB
    */
   registerOffThreadFrom?: number;
@@ -57,6 +58,7 @@ export interface CacheLimits {
   eagerDrain?: boolean;
 }
 
+/** What a cache is made of, for who brings a monitor or a registrar; `createCache` chooses both. */
 export interface CacheOptions extends CacheLimits {
   /** Closed together with the last cache on it. */
   monitor: MemoryMonitor;

@@ -22,7 +22,8 @@ export class Owners {
   }
 
   #dropRepeated(): void {
-    // The buffer, not the view: many views of a pooled buffer are one owner, so that there never are many more than buffers.
+    // The buffer, not the view: many views of a pooled buffer are one owner, so that there never are many more than
+    // buffers.
     this.#all = [...new Set(this.#all.map((owner) => (ArrayBuffer.isView(owner) ? owner.buffer : owner)))];
     // As many again, so that this takes no longer for each than to note it down does.
     this.#room = Math.max(FEW, 2 * this.#all.length);

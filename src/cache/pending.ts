@@ -4,34 +4,12 @@ import type { Location, Memory } from '../memory/locate.js';
 import { pageCeil, pageFloor } from '../memory/pages.js';
 import type { Deregistration } from './deregistration.js';
 import { type Extent, extentOf } from './extent.js';
+import type { Lookup } from './lookup.js';
+import type { Making, Steps } from './making.js';
 import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
 import type { Registrar } from './registrar.js';
-import { type Entry, STALE, UNCACHED } from './registration.js';
+import { type Entry, servesParts, STALE, UNCACHED } from './registration.js';
 import type { Statistics } from './statistics.js';
-
-/** The steps of making a registration that take the cache itself; it goes them in the same order on the spot. */
-export interface Steps {
-  /** @throws ERR_CLOSED */
-  requireOpen(): void;
-  /** What serves a request now. */
-  find(start: number, end: number, access: number): Entry | undefined;
-  /** More than these bytes, if they are to be registered together with idle registrations next to them. */
-  mergeable(start: number, end: number, access: number): Extent | undefined;
-  replaceIdleWithin(start: number, end: number, access: number): void;
-  /** Whether a limit does not allow to pin so many bytes more. */
-  lacksRoom(bytes: number): boolean;
-  /** Begin to let go of an idle registration; false when there is none. */
-  giveUpOne(): boolean;
-  /** A watched entry, in no table. */
-  watch(start: number, end: number, access: number): Entry;
-  /** @param since when the call began, in milliseconds as performance.now() tells */
-  registered(entry: Entry, region: unknown, since: number): void;
-  /** Whether it pins what is mapped now, and nobody has invalidated it; otherwise it is let go of. */
-  confirm(entry: Entry, flags: number): boolean;
-  start(entry: Entry, owner: Memory | undefined): void;
-  /** Let go of an entry that is in no table. */
-  doom(entry: Entry): void;
-}
 
 /** An acquire that waits for another thread. */
 export interface Request extends Readonly<Location> {
@@ -44,7 +22,7 @@ export interface Request extends Readonly<Location> {
   moved(): boolean;
 }
 
-interface Making extends Extent {
+interface Acquire extends Extent {
   readonly request: Request;
   readonly ended: Promise<unknown>;
 }
@@ -58,23 +36,34 @@ const CHANGED: unique symbol = Symbol('changed');
  */
 export class Pending {
   readonly #steps: Steps;
+  readonly #making: Making;
   readonly #registrar: Registrar;
+  readonly #lookup: Lookup;
   readonly #deregistration: Deregistration;
   readonly #statistics: Statistics;
-  readonly #makings = new Set<Making>();
+  readonly #acquires = new Set<Acquire>();
   #registrations = 0;
   #bytes = 0;
 
-  constructor(steps: Steps, registrar: Registrar, deregistration: Deregistration, statistics: Statistics) {
+  constructor(
+    steps: Steps,
+    making: Making,
+    registrar: Registrar,
+    lookup: Lookup,
+    deregistration: Deregistration,
+    statistics: Statistics,
+  ) {
     this.#steps = steps;
+    this.#making = making;
     this.#registrar = registrar;
+    this.#lookup = lookup;
     this.#deregistration = deregistration;
     this.#statistics = statistics;
   }
 
   /** How many acquires have not ended. */
   get acquires(): number {
-    return this.#makings.size;
+    return this.#acquires.size;
   }
 
   /** What is about to be registered, and is in no statistics. */
@@ -89,7 +78,7 @@ export class Pending {
 
   /** Settles when all acquires that there are now have ended. */
   async ended(): Promise<void> {
-    await Promise.all([...this.#makings].map(({ ended }) => ended));
+    await Promise.all([...this.#acquires].map(({ ended }) => ended));
   }
 
   /**
@@ -106,9 +95,9 @@ export class Pending {
       await other.ended;
       return undefined;
     }
-    const made = this.#make(extent, request).finally(() => this.#makings.delete(making));
-    const making: Making = { ...extent, request, ended: made.catch(() => undefined) };
-    this.#makings.add(making);
+    const made = this.#make(extent, request).finally(() => this.#acquires.delete(acquire));
+    const acquire: Acquire = { ...extent, request, ended: made.catch(() => undefined) };
+    this.#acquires.add(acquire);
     try {
       return await made;
     } catch (error) {
@@ -119,23 +108,23 @@ export class Pending {
   }
 
   /** One that is being made and will do for a request, too. */
-  #oneThatServes({ start, end }: Extent, { access, flags }: Request): Making | undefined {
+  #oneThatServes({ start, end }: Extent, { access, flags }: Request): Acquire | undefined {
     if ((flags & UNCACHED) !== 0) return undefined;
     const exactly = (access & REMOTE_ACCESS) !== 0;
-    for (const making of this.#makings) {
-      const { request } = making;
+    for (const acquire of this.#acquires) {
+      const { request } = acquire;
       if (request.access !== access || (request.flags & UNCACHED) !== 0 || isAborted(request)) continue;
       const serves = exactly
-        ? making.start === start && making.end === end
-        : making.start <= start && making.end >= end;
-      if (serves) return making;
+        ? acquire.start === start && acquire.end === end
+        : acquire.start <= start && acquire.end >= end;
+      if (serves) return acquire;
     }
     return undefined;
   }
 
   async #make(extent: Extent, request: Request): Promise<Entry | undefined> {
     this.#deregistration.retryStuck();
-    const merged = isListed(request)
+    const merged = servesParts(request.access, request.flags)
       ? this.#steps.mergeable(extent.start, extent.end, request.access)
       : undefined;
     if (merged !== undefined) {
@@ -157,31 +146,33 @@ export class Pending {
   ): Promise<Entry | undefined | typeof CHANGED> {
     this.#requireWanted(request);
     const steps = this.#steps;
+    const making = this.#making;
     const { access, flags, owner } = request;
     const first = pageFloor(start);
     const bytes = pageCeil(end) - first;
     await this.#prefault(first, bytes, (access & Access.LOCAL_WRITE) !== 0);
     this.#requireWanted(request);
-    if (isListed(request) && !merge) steps.replaceIdleWithin(start, end, access);
+    if (servesParts(access, flags) && !merge) steps.replaceIdleWithin(start, end, access, false);
     while (steps.lacksRoom(bytes) && (await this.#giveUpOne())) this.#requireWanted(request);
     const entry = await this.#register(start, end, access, bytes);
     // From here to its start nobody else has a say: a change that comes later finds it in its table.
     if (!this.#isWanted(entry, request)) return undefined;
-    if (!steps.confirm(entry, flags)) return (entry.flags & STALE) === 0 ? undefined : CHANGED;
-    if ((flags & UNCACHED) === 0 && steps.find(start, end, access) !== undefined) {
+    if (!making.confirm(entry, flags, false)) return (entry.flags & STALE) === 0 ? undefined : CHANGED;
+    if ((flags & UNCACHED) === 0 && this.#lookup.find(start, end, access) !== undefined) {
       // An acquire on the spot was faster. None may contain another.
-      steps.doom(entry);
+      making.doom(entry, false);
       return undefined;
     }
     if (merge) {
       if ((entry.flags & UNCACHED) !== 0) {
         // Part of it cannot be watched, and would make all of it a registration for one acquire.
-        steps.doom(entry);
+        making.doom(entry, false);
         return CHANGED;
       }
-      steps.replaceIdleWithin(start, end, access);
+      steps.replaceIdleWithin(start, end, access, false);
       this.#statistics.merges++;
     }
+    this.#lookup.made(entry);
     steps.start(entry, owner);
     return entry;
   }
@@ -192,23 +183,25 @@ export class Pending {
     else registrar.prefault?.(start, length, write);
   }
 
-  /** A watched and pinned entry, in no table yet. */
+  /** A watched and pinned entry, which nobody finds yet but who invalidates it. */
   async #register(start: number, end: number, access: number, bytes: number): Promise<Entry> {
-    const steps = this.#steps;
+    const making = this.#making;
     this.#registrations++;
     this.#bytes += bytes;
     try {
       // Watch first, then register: a change between the two would otherwise go unseen for ever.
-      const entry = steps.watch(start, end, access);
+      const entry = making.watch(start, end, access);
+      // An invalidation must find it.
+      this.#lookup.insert(entry);
       try {
         const since = performance.now();
         const region = await this.#untilRoom(() =>
           this.#registrar.registerAsync!(start, end - start, access),
         );
-        steps.registered(entry, region, since);
+        making.registered(entry, region, since);
         return entry;
       } catch (error) {
-        steps.doom(entry);
+        making.doom(entry, false);
         throw refusal(error, start, end, this.#statistics);
       }
     } finally {
@@ -231,7 +224,7 @@ export class Pending {
 
   /** Wait for what is on its way out, or else let the oldest idle registration go; false when there is none. */
   async #giveUpOne(): Promise<boolean> {
-    if (this.#deregistration.leaving === 0 && !this.#steps.giveUpOne()) return false;
+    if (this.#deregistration.leaving === 0 && !this.#steps.giveUpOne(false)) return false;
     await this.#deregistration.oneDone();
     return true;
   }
@@ -248,16 +241,12 @@ export class Pending {
       this.#requireWanted(request);
       if (!request.moved()) return true;
     } catch (error) {
-      this.#steps.doom(entry);
+      this.#making.doom(entry, false);
       throw error;
     }
-    this.#steps.doom(entry);
+    this.#making.doom(entry, false);
     return false;
   }
 }
 
 const isAborted = ({ signal }: Request): boolean => signal?.aborted === true;
-
-/** Whether what is made will serve requests for any part of it. */
-const isListed = ({ access, flags }: Request): boolean =>
-  (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;

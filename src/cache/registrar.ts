@@ -5,9 +5,9 @@ export interface Registrar<Region = unknown> {
 
   /**
    * Make sure that pinning will find every page in place, called before the range is watched: what changes a mapping
-   * (a copy of a page on its first write, say) must be over when the watch begins. Called on the spot after an attempt to
-   * register that failed or found the mapping changed, to tell or mend why, and before the first one only where a failure would cost
-   * something.
+   * (a copy of a page on its first write, say) must be over when the watch begins. On the spot it is called before
+   * another attempt, when one found the mapping changed; after one that failed, to tell why; and before the first one
+   * only where idle registrations would be given up for it, or where the device will only read.
    * @param write whether the device will write to the memory
    * @throws RegcacheError ERR_NOT_MAPPED, ERR_READ_ONLY_MEMORY
    */
@@ -28,7 +28,7 @@ export interface Registrar<Region = unknown> {
 
   /**
    * The same three on another thread, so that the event loop goes on; what fails rejects. What is left out is done on
-   * the spot.
+   * the spot. Pages are put in place before each attempt here, as nobody waits for that.
    */
   prefaultAsync?(start: number, length: number, write: boolean): Promise<void>;
   registerAsync?(start: number, length: number, access: number): Promise<Region>;

@@ -1,3 +1,4 @@
+import { REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
@@ -43,6 +44,10 @@ export const REGISTERED = 1 << 15;
 /** The bits of Access that a registration can have. */
 const ACCESS = ~0x000f_ff00;
 
+/** Whether a registration serves requests for any part of it: none that a peer can reach does, nor one for one acquire. */
+export const servesParts = (access: number, flags: number): boolean =>
+  (access & REMOTE_ACCESS) === 0 && (flags & UNCACHED) === 0;
+
 // Constants of this module's own, as in hit.ts.
 const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 const PAGE_BITS = Math.log2(PAGE_SIZE);
@@ -60,7 +65,7 @@ const TOLD = 1 << 1;
 /** Somebody's memory is kept alive. */
 const OWNED = 1 << 2;
 /** Out of lookup. */
-const GONE = 1 << 3;
+const OUT = 1 << 3;
 const USE = 1 << 4;
 const USE_BITS = 4;
 
@@ -109,8 +114,8 @@ export class Entry implements Registration {
   }
 
   /**
-   * First byte. Kept in parts, for which there is room: a number of this size is an object of its own, which a registration
-   * would take a sixth of its memory for, and the collector as much of its time.
+   * First byte. Kept in parts, for which there is room: a number of this size is an object of its own, which a
+   * registration would take a sixth of its memory for, and the collector as much of its time.
    */
   get start(): number {
     const page = (this.#rest >>> 16) * 2 ** 32 + ((this.endPage - this.pages) >>> 0);
@@ -168,13 +173,13 @@ export class Entry implements Registration {
 
   set flags(flags: number) {
     this.#flags = flags;
-    const state = this.#state & ~(TOLD | GONE);
+    const state = this.#state & ~(TOLD | OUT);
     const told = (flags & AT_LAST_RELEASE) === 0 ? 0 : TOLD;
-    this.#state = state | told | ((flags & RETIRED) === 0 ? 0 : GONE);
+    this.#state = state | told | ((flags & RETIRED) === 0 ? 0 : OUT);
   }
 
   get retired(): boolean {
-    return (this.#state & GONE) !== 0;
+    return (this.#state & OUT) !== 0;
   }
 
   /** Acquires less releases. */

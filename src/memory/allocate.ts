@@ -5,6 +5,7 @@ import { E, PAGE_SIZE } from '../system/libc.js';
 import { addressOf } from './locate.js';
 import { pageCeil } from './pages.js';
 
+/** What kind of memory it is to be. */
 export interface AllocateOptions {
   /**
    * In a SharedArrayBuffer, which several threads can use at the same time.

@@ -58,7 +58,7 @@ export async function prefaultAsync(start: number, length: number, write: boolea
   prefault(start, length, write);
 }
 
-/** Whether a load from any of these bytes would succeed now. Where the kernel is older than 5.14 it is taken for granted. */
+/** Whether a load from any of these bytes would succeed now; taken for granted where the kernel is older than 5.14. */
 export function isReadable(address: number, length: number): boolean {
   const start = pageFloor(address);
   return madvise(start, pageCeil(address + length) - start, MADV_POPULATE_READ) === 0 || !knowsPopulate();

@@ -11,13 +11,13 @@ import {
   rmSync,
   statSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { threadId } from 'node:worker_threads';
 import koffi from 'koffi';
 import { regcacheError } from '../errors.js';
 import { refuseOption, takeOptions } from '../options.js';
+import { cacheFolder } from '../system/cache-folder.js';
 
 /** The C code that some monitors need, as koffi has loaded it. */
 export type Helper = ReturnType<typeof koffi.load>;
@@ -72,8 +72,8 @@ function tryToLoad(path: string): Helper | undefined {
   }
 }
 
-/** The folders that a compiled helper may be kept in. */
-const foldersForIt = (): string[] => [join(SOURCES, 'build'), userFolder()];
+/** The folders that a compiled helper may be kept in, each of which only this user can write to: code is loaded from it. */
+const foldersForIt = (): string[] => [join(SOURCES, 'build'), cacheFolder()];
 
 /**
  * Where a helper is, or could be kept once it is compiled; nothing when there is no such folder.
@@ -130,12 +130,6 @@ function compiled(defines: readonly string[]): Helper {
       cause,
     });
   }
-}
-
-/** Of this user alone: code is loaded from it. */
-function userFolder(): string {
-  // An empty one counts as none (XDG Base Directory Specification).
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'rdma-regcache');
 }
 
 /** Have a file made in the first folder that takes one; it appears there whole, whoever else makes it meanwhile. */

@@ -48,7 +48,6 @@ export const EVENT = {
   COOKIE_OR_COUNTER: 24,
 } as const;
 
-export const EVENT_TYPE_INVAL = 0;
 export const EVENT_TYPE_LAST = 1;
 /** The hints are the one span that was hit; without it they are the whole range. */
 export const EVENT_FLAG_HINT = 1;

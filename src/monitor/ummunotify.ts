@@ -60,6 +60,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
   /** Cookies to unwatch with one call, before the next read; only while events are delivered. */
   readonly #batch: CookieBatch | undefined;
   #delivering = false;
+  readonly #watches = new Set<ReadableWatch>();
 
   /**
    * Open the device and map its counter page.
@@ -239,8 +240,6 @@ export class UmmunotifyMonitor implements MemoryMonitor {
       if (this.#watches.delete(watch)) watch.close();
     };
   }
-
-  readonly #watches = new Set<ReadableWatch>();
 
   close(): void {
     if (this.#fd === -1) return;

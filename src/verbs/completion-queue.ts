@@ -35,7 +35,8 @@ const FLAGS = LAYOUT.ibv_wc.wc_flags / 4;
 
 /**
  * Where finished work requests are reported. `poll()` returns them as objects. `pollRaw()` allocates nothing: it
- * returns how many it took, and `idAt(i)`, `statusAt(i)` and so on read them until the next poll.
+ * returns how many it took, and `idAt(i)`, `statusAt(i)` and so on read them until the next poll; an index that can be
+ * none, `batch` or above, is `ERR_INVALID_OPTION`.
  * Made by `Context.createCompletionQueue`.
  */
 export class CompletionQueue extends Resource {

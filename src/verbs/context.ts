@@ -4,6 +4,7 @@ import type { Device } from './device.js';
 import { formatGid, type GidEntry, type GidType } from './gid.js';
 import { LAYOUT } from './layout.js';
 import { libibverbs, verbsError } from './library.js';
+import { mtuBytes } from './mtu.js';
 import { operationsOf } from './operations.js';
 import { ProtectionDomain } from './protection-domain.js';
 import { MADE, pointerOf, requireMade, Resource } from './resource.js';
@@ -194,9 +195,6 @@ export class Context extends Resource {
 }
 
 const KIND = 'device context';
-
-// enum ibv_mtu: 1 is 256 bytes, 5 is 4096.
-const mtuBytes = (value: number): number => 128 << value;
 
 function gidEntry(bytes: Buffer): GidEntry {
   const at = LAYOUT.ibv_gid_entry;

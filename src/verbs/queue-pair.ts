@@ -11,6 +11,7 @@ import type { CompletionQueue } from './completion-queue.js';
 import { chooseGid, parseGid } from './gid.js';
 import { LAYOUT, VALUES } from './layout.js';
 import { libibverbs, readUint32, verbsError } from './library.js';
+import { mtuCode } from './mtu.js';
 import { type Operations, operationsOf } from './operations.js';
 import type { ProtectionDomain } from './protection-domain.js';
 import { takeEndpoint, type QueuePairEndpoint } from './queue-pair-endpoint.js';
@@ -267,12 +268,18 @@ export class QueuePair extends Resource {
     this.modify(change, mask, 'to RTS');
   }
 
-  /** To the error state: everything posted is flushed to the completion queues with WR_FLUSH_ERR. */
+  /**
+   * To the error state: everything posted is flushed to the completion queues with WR_FLUSH_ERR.
+   * @throws RegcacheError `ERR_CLOSED`, or the error of ibv_modify_qp(3)
+   */
   toError(): void {
     this.#toState(VALUES.IBV_QPS_ERR, 'to ERR');
   }
 
-  /** Back to RESET: everything posted is forgotten without a completion; `toInit()` may follow. */
+  /**
+   * Back to RESET: everything posted is forgotten without a completion; `toInit()` may follow.
+   * @throws RegcacheError `ERR_CLOSED`, or the error of ibv_modify_qp(3)
+   */
   toReset(): void {
     this.#toState(VALUES.IBV_QPS_RESET, 'to RESET');
     this.#local = undefined;
@@ -313,8 +320,9 @@ export class QueuePair extends Resource {
    * Post all requests of the list with one call. Its memory may be reused at once; the memory that the requests name
    * may not before their completion.
    * @throws RegcacheError `ERR_CLOSED`, `ERR_INVALID_OPTION` for what is no such list, `ERR_NOT_MAPPED` for inline data
-   * that cannot be read, or the error of ibv_post_send(3): `ENOMEM` if the queue is full, `EINVAL` if a request is malformed or the queue pair not ready; `posted` says how many of the list were posted before it,
-   * unless the provider does not tell (Soft-RoCE when the queue pair is not ready)
+   * that cannot be read, or the error of ibv_post_send(3): `ENOMEM` if the queue is full, `EINVAL` if a request is
+   * malformed or the queue pair not ready; `posted` says how many of the list were posted before it, unless the provider
+   * does not tell (Soft-RoCE when the queue pair is not ready)
    */
   postSend(requests: SendRequests): void {
     const list = listOf(requests, 'send');
@@ -417,6 +425,3 @@ function create(pd: number, attributes: Buffer): number {
   }
   return pointer;
 }
-
-// enum ibv_mtu: 1 is 256 bytes, 5 is 4096.
-const mtuCode = (bytes: number): number => Math.log2(bytes) - 7;

@@ -256,7 +256,9 @@ abstract class Requests {
 
 /**
  * Requests for `QueuePair.postSend`. Addresses and lengths are bytes, ids whole numbers from 0 to 2^53 - 1, given back
- * in the completion. Each method writes one request and returns the list.
+ * in the completion. Each method writes one request and returns the list, or throws a RegcacheError and writes nothing:
+ * `ERR_INVALID_ADDRESS`, `ERR_INVALID_LENGTH`, or `ERR_INVALID_OPTION` for anything else that is out of range and when
+ * there is no room.
  */
 export class SendRequests extends Requests {
   /**
@@ -455,7 +457,12 @@ export class ReceiveRequests extends Requests {
     super('receive', capacity, maxSegments);
   }
 
-  /** Receive into memory that has LOCAL_WRITE; of length 0 for messages that bring immediate data only. */
+  /**
+   * Receive into memory that has LOCAL_WRITE; of length 0 for messages that bring immediate data only.
+   * @param address first byte
+   * @param length bytes
+   * @throws RegcacheError `ERR_INVALID_ADDRESS`, `ERR_INVALID_LENGTH`, `ERR_INVALID_OPTION`
+   */
   receive(id: number, address: number, length: number, lkey: number): this {
     listOf(this, 'receive').next(id, address, length, lkey);
     return this;

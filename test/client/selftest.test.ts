@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { COMPILER, compileClient, runTap } from '../driver/c-client.js';
+import { COMPILER, compileClient, runTap } from './c-client.js';
 import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 

@@ -1,4 +1,4 @@
-# Sourced by the scripts that run in the guest: each outcome becomes a line of JSON in $results, as test/driver reads
+# Sourced by the scripts that run in the guest: each outcome becomes a line of JSON in $results, as test/runner reads
 # it.
 
 outcome() { # passed|failed NAME

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import type { DebugKernel } from '../../native/debug-kernel/debug-kernel.js';
-import { failed, passed, type Outcome } from '../driver/outcome.js';
+import { failed, passed, type Outcome } from '../runner/outcome.js';
 
 /**
  * Types of complaint that are none in the selftests, which are user space: they read memory that the kernel changes,

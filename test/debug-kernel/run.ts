@@ -11,8 +11,8 @@ import { endWithCaller } from '../../native/vm/ending.js';
 import { defaultOptions } from '../../native/vm/options.js';
 import { PROJECT } from '../../native/vm/project.js';
 import { runInVm, type Machine } from '../../native/vm/run-in-vm.js';
-import { readOutcomes, runMocha } from '../driver/mocha-suite.js';
-import { failed, passed, summary, type Outcome } from '../driver/outcome.js';
+import { readOutcomes, runMocha } from '../runner/mocha-suite.js';
+import { failed, passed, summary, type Outcome } from '../runner/outcome.js';
 import { checkPatch } from './patch-checks.js';
 
 const SCRIPTS = join('test', 'debug-kernel');

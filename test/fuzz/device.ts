@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compileClient } from '../driver/c-client.js';
+import { compileClient } from '../client/c-client.js';
 import { driverIsIdle } from '../survival/kernel-state.js';
 
 const NOBODY = '65534';

@@ -11,8 +11,6 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { MallocHooksMonitor } from '../../src/monitor/malloc-hooks.js';
@@ -21,6 +19,7 @@ import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { UserfaultfdMonitor } from '../../src/monitor/userfaultfd.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { addressOf } from '../../src/memory/locate.js';
+import { collectGarbage } from '../garbage.js';
 import { webAssembly } from '../memory-kinds.js';
 import { PipeDevice } from './pipe-device.js';
 
@@ -62,8 +61,6 @@ function allocate(round: number): Buffer {
 }
 
 async function load({ kind, seconds, counts, thread }: Load['soak']): Promise<void> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
   const device = new PipeDevice();
   const monitor: MemoryMonitor = MONITORS[kind]();
   const cache = new RegistrationCache({ monitor, registrar: device, maxRegistrations: 64 });
@@ -87,8 +84,8 @@ async function load({ kind, seconds, counts, thread }: Load['soak']): Promise<vo
     if (round % 4 === 0) cache.acquireRange(raw, 8 * PAGE_SIZE).release();
     unmap(raw, 8 * PAGE_SIZE);
     if (round % 100 === 0) webAssembly().grow(1);
-    if (round % 200 === 0) collect();
-    else if (round % 20 === 0) collect({ type: 'minor' });
+    if (round % 200 === 0) collectGarbage();
+    else if (round % 20 === 0) collectGarbage({ type: 'minor' });
     // The event loop drains too.
     if (round % 50 === 0) await new Promise(setImmediate);
     Atomics.add(mine, ROUNDS, 1);

@@ -1,7 +1,7 @@
 // The soak itself, where the device is; npm run soak brings it there. Takes its options.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { failed, type Outcome, passed, skipped, summary } from '../driver/outcome.js';
+import { failed, type Outcome, passed, skipped, summary } from '../runner/outcome.js';
 import { agrees, balanced, type Check, checkRound, heldAgain, heldSteadily } from './checks.js';
 import { giveBack, provideHugePages } from './held.js';
 import { CHANGES, STALE, TRANSFERS } from './messages.js';

@@ -6,8 +6,6 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Access } from '../../src/access.js';
 import { createCache } from '../../src/create-cache.js';
 import { RegcacheError } from '../../src/errors.js';
@@ -15,6 +13,7 @@ import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { PROT_NONE, PROT_READ } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { openDevice } from '../../src/verbs/device.js';
+import { collectGarbage } from '../garbage.js';
 
 export interface Refusal {
   code: string;
@@ -43,9 +42,6 @@ function useAll(): void {
   using two = cache.acquireRange(memory, 2 * PAGE_SIZE, Access.LOCAL_WRITE | Access.REMOTE_READ);
   assert.notEqual(one.lkey, two.lkey);
 }
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 type GiveBack = () => void;
 

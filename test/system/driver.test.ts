@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import koffi from 'koffi';
-import { DEVICE_PATH } from '../../src/monitor/ummunotify-abi.js';
+import { DEVICE_PATH, UMMUNOTIFY_REGISTER_REGION } from '../../src/monitor/ummunotify-abi.js';
 import {
   errno,
   MADV_DONTNEED,
@@ -18,7 +18,7 @@ import {
   PROT_WRITE,
 } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
-import { RawDevice, touch, UMMUNOTIFY_REGISTER_REGION, type Event } from './raw-device.js';
+import { RawDevice, touch, type Event } from './raw-device.js';
 import { requireStack } from './stack.js';
 
 const { EACCES, EAGAIN, EINVAL, EFAULT, ENOTTY, ESPIPE } = constants.errno;

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { DrainSink } from '../../src/monitor/monitor.js';
 import { Feature } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
@@ -11,6 +9,7 @@ import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { heldOf } from './held.js';
 import { requireStack } from './stack.js';
 import { viewsOf } from '../../src/monitor/live-views.js';
+import { collectGarbage } from '../garbage.js';
 
 const PAGES = 400;
 
@@ -117,16 +116,14 @@ describe('monitor: ummunotify', () => {
   });
 
   it('keeps the addresses of a closed one only as long as somebody has a view of them', () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
     const open = new UmmunotifyMonitor();
     const first = new UmmunotifyMonitor();
     const kept = [viewsOf(first).counter, viewsOf(first).generations!];
     first.close();
-    collect();
+    collectGarbage();
     const before = mappings();
     for (let n = 0; n < 1000; n++) new UmmunotifyMonitor().close();
-    collect();
+    collectGarbage();
     // 2000 more if they were kept; the heap of a large process has some that come and go.
     assert.ok(mappings() < before + 200, `${mappings()} mappings, ${before} before`);
     assert.deepEqual(

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import koffi from 'koffi';
-import { EVENT, EVENT_FLAG_HINT, REGISTER, DEVICE_PATH } from '../../src/monitor/ummunotify-abi.js';
+import {
+  DEVICE_PATH,
+  EVENT,
+  EVENT_FLAG_HINT,
+  EVENT_TYPE_LAST,
+  REGISTER,
+  UMMUNOTIFY_EXCHANGE_FEATURES,
+  UMMUNOTIFY_REGISTER_REGION,
+  UMMUNOTIFY_UNREGISTER_REGION,
+} from '../../src/monitor/ummunotify-abi.js';
 import {
   close,
   errno,
@@ -20,10 +29,6 @@ const libc = koffi.load(null);
 const readRaw = libc.func('intptr_t read(int fd, uintptr_t buffer, size_t length)');
 const pollRaw = libc.func('int poll(void *fds, unsigned long count, int timeout)');
 const POLLIN = 1;
-
-export const UMMUNOTIFY_EXCHANGE_FEATURES = 0xc0045501;
-export const UMMUNOTIFY_REGISTER_REGION = 0x40205502;
-export const UMMUNOTIFY_UNREGISTER_REGION = 0x40085503;
 
 export type Event =
   | { type: 'INVAL'; cookie: bigint; start: number; end: number; hint: boolean }
@@ -126,7 +131,7 @@ function decode(buffer: Buffer): Event[] {
   const events: Event[] = [];
   for (let at = 0; at < buffer.length; at += EVENT.SIZE) {
     const last = buffer.readBigUInt64LE(at + EVENT.COOKIE_OR_COUNTER);
-    if (buffer.readUInt32LE(at + EVENT.TYPE) === 1) {
+    if (buffer.readUInt32LE(at + EVENT.TYPE) === EVENT_TYPE_LAST) {
       events.push({ type: 'LAST', counter: Number(last) });
     } else {
       events.push({

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { chooseMonitor } from '../../src/choose-monitor.js';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import type { MonitorName } from '../../src/monitor/choice.js';
-import { choiceOf } from '../../src/monitor/choose.js';
+import { choiceOf } from '../../src/monitor/open.js';
 import { AddressSpace } from '../model/address-space.js';
 
 const CONTEXT = { forkStatus: 'unneeded' } as const;

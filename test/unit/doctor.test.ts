@@ -177,7 +177,7 @@ describe('doctor: what it does with what it finds', () => {
       [at(0), at(0, true), at(65_536), at(8 * 2 ** 20), at(2 ** 30), at(Infinity)],
       ['problem', 'ok', 'warning', 'warning', 'ok', 'ok'],
     );
-    assert.match(judgeMemlock({ limit: 8 * 2 ** 30, exempt: false }).text, /8192 MiB/);
+    assert.match(judgeMemlock({ limit: 8 * 2 ** 30, exempt: false }).text, /8 GiB/);
   });
 
   it('warns of a connection manager that is not there, and says what to install', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EvictionOrder } from '../../src/cache/eviction-order.js';
 import { Entry, type Keeper, RETIRED } from '../../src/cache/registration.js';
-import { isCollected } from './collected.js';
+import { isCollected } from '../garbage.js';
 
 describe('eviction order', () => {
   const keeper: Keeper = {

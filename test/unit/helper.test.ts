@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -52,8 +53,11 @@ describe('the C helper of the monitors', () => {
   });
 
   /** Open a monitor in a process of its own; the error, if it throws one. */
-  async function open(compiler = 'cc'): Promise<{ code?: string; message?: string }> {
-    const env = { ...process.env, CC: compiler, XDG_CACHE_HOME: cache };
+  async function open(
+    compiler = 'cc',
+    more: NodeJS.ProcessEnv = {},
+  ): Promise<{ code?: string; message?: string }> {
+    const env = { ...process.env, CC: compiler, XDG_CACHE_HOME: cache, ...more };
     const { stdout } = await run(process.execPath, ['open.mjs'], { cwd: folder, env });
     return JSON.parse(stdout) as { code?: string; message?: string };
   }
@@ -91,6 +95,13 @@ describe('the C helper of the monitors', () => {
     assert.deepEqual(await open(), {});
     assert.equal(readdirSync(join(cache, 'rdma-regcache')).length, 1);
     assert.deepEqual(await open(NO_COMPILER), {});
+  });
+
+  it('is loaded from no folder below the one that the program happens to run in', async () => {
+    writeFileSync(inPackage('build'), 'in the way');
+    assert.deepEqual(await open('cc', { XDG_CACHE_HOME: 'relative', HOME: cache }), {});
+    assert.equal(existsSync(join(folder, 'relative')), false);
+    assert.equal(readdirSync(join(cache, '.cache', 'rdma-regcache')).length, 1);
   });
 
   for (const [what, compiler, message] of [

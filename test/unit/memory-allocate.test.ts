@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
 import { allocatePageAligned, type AllocateOptions } from '../../src/memory/allocate.js';
 import { addressOf, type Memory } from '../../src/memory/locate.js';
 import { pageCeil, pageFloor } from '../../src/memory/pages.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+import { collectGarbage } from '../garbage.js';
 
 type Limit = (resource: number, limits: BigUint64Array) => number;
 

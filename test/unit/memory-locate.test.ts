@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { nullRegistrar } from '../../bench/hit/null.js';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import { addressOf, locate, type Location, type Memory } from '../../src/memory/locate.js';
 import { bytesAt } from '../../src/system/mapping.js';
+import { collectGarbage } from '../garbage.js';
 import { bytesOf, growable, KINDS, resizable, webAssembly, WEBASSEMBLY_PAGE } from '../memory-kinds.js';
 import { ModelMonitor } from '../model/address-space.js';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 function located(memory: Memory): Location {
   const location: Location = { address: 0, length: 0 };
@@ -237,17 +234,10 @@ describe('memory: what becomes of it', () => {
   });
 
   describe('as a cache sees it', () => {
-    const registrar = {
-      kind: 'none',
-      register: () => 0,
-      deregister: () => undefined,
-      lkey: () => 1,
-      rkey: () => 1,
-    };
     let cache: RegistrationCache;
 
     beforeEach(() => {
-      cache = new RegistrationCache({ monitor: new ModelMonitor(), registrar });
+      cache = new RegistrationCache({ monitor: new ModelMonitor(), registrar: nullRegistrar });
     });
 
     afterEach(() => {

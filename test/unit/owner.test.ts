@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict';
+import { nullRegistrar } from '../../bench/hit/null.js';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import { addressOf } from '../../src/memory/locate.js';
 import { PAGE_SIZE } from '../../src/system/libc.js';
 import { ModelMonitor } from '../model/address-space.js';
-import { isCollected } from './collected.js';
+import { isCollected } from '../garbage.js';
 
 describe('cache: the memory behind a registration', () => {
-  const registrar = {
-    kind: 'none',
-    register: () => 0,
-    deregister: () => undefined,
-    lkey: () => 1,
-    rkey: () => 1,
-  };
-  const cache = new RegistrationCache({ monitor: new ModelMonitor(), registrar });
+  const cache = new RegistrationCache({ monitor: new ModelMonitor(), registrar: nullRegistrar });
 
   // Each in a function of its own, so that no stack slot holds the buffer.
   const acquireFresh = (bytes: number) => {
@@ -59,7 +53,7 @@ describe('cache: the memory behind a registration', () => {
       });
     const slow = new RegistrationCache({
       monitor: new ModelMonitor(),
-      registrar: { ...registrar, registerAsync },
+      registrar: { ...nullRegistrar, registerAsync },
       registerOffThreadFrom: 0,
     });
     const acquireLater = (bytes: number) => {

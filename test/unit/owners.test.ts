@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { Owners } from '../../src/cache/owners.js';
-import { isCollected } from './collected.js';
+import { isCollected } from '../garbage.js';
 
 describe('owners of memory in the same pages', () => {
   const view = (buffer: ArrayBuffer): Uint8Array => new Uint8Array(buffer, 0, 1);

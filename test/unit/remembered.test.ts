@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { nullRegistrar } from '../../bench/hit/null.js';
 import { RegistrationCache } from '../../src/cache/cache.js';
 import type { CacheOptions } from '../../src/cache/options.js';
 import type { Registration } from '../../src/cache/registration.js';
@@ -8,17 +9,9 @@ import { ModelMonitor } from '../model/address-space.js';
 
 /** What a typed array remembers of the last acquire must not outlive its reasons. */
 describe('cache: the registration that a typed array was given last', () => {
-  const registrar = {
-    kind: 'none',
-    register: (start: number) => start,
-    deregister: () => undefined,
-    lkey: () => 1,
-    rkey: () => 1,
-  };
-
   function make(options: Partial<CacheOptions> = {}) {
     const monitor = new ModelMonitor();
-    const cache = new RegistrationCache({ monitor, registrar, eagerDrain: false, ...options });
+    const cache = new RegistrationCache({ monitor, registrar: nullRegistrar, eagerDrain: false, ...options });
     return { monitor, cache };
   }
 

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { inUnits } from '../../src/cli/stats/render.js';
+import { inUnits } from '../../src/cli/units.js';
 import { publishStatistics } from '../../src/publish/publish.js';
 import type { Snapshot } from '../../src/publish/snapshot.js';
 import { PROGRAM } from '../cli.js';

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "cgroup.h"
+#include "pass_fd.h"
 #include "tap.h"
 
 #include <linux/ummunotify.h>
@@ -131,39 +132,6 @@ static int user_end(struct user u)
 	close(u.sock);
 	CHECK(waitpid(u.pid, &status, 0) == u.pid);
 	return status;
-}
-
-static void send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	CHECK(sendmsg(sock, &msg, 0) == 1);
-}
-
-static int receive_fd(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	CHECK(recvmsg(sock, &msg, 0) == 1);
-	CHECK(CMSG_FIRSTHDR(&msg));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
 }
 
 /* The same address in both processes: each hears of its own page only. */

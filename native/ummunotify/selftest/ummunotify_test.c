@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "cgroup.h"
+#include "pass_fd.h"
 #include "tap.h"
 
 #include <linux/ummunotify.h>
@@ -1191,38 +1192,6 @@ static void test_threads_and_vfork_share(void)
 	CHECK_EQ(*w.counter, 0);
 	munmap(p, page);
 	expect_inval(w, 1, true, p, p + page);
-}
-
-static void send_fd(int sock, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = "", byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	CHECK_EQ(sendmsg(sock, &msg, 0), 1);
-}
-
-static int receive_fd(int sock)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	CHECK_EQ(recvmsg(sock, &msg, 0), 1);
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
 }
 
 /* The owner is gone, its memory is gone, and the file is still open here. */

@@ -1,4 +1,5 @@
 import { parseArguments } from '../arguments.js';
+import { EXIT } from '../cli-error.js';
 import { paintFor } from '../terminal.js';
 import { DOCTOR_USAGE } from '../usage.js';
 import { examine, exitStatus } from './examine.js';
@@ -12,7 +13,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   );
   if (values.help) {
     process.stdout.write(DOCTOR_USAGE);
-    return 0;
+    return EXIT.OK;
   }
   const report = await examine();
   process.stdout.write(

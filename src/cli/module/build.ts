@@ -9,18 +9,14 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { cacheFolder } from '../../system/cache-folder.js';
 import { MODULE_SOURCES } from '../package.js';
 import { runProgram } from '../programs.js';
 import type { Target } from './kernel-headers.js';
 
 /** Folder of all builds. */
-function buildFolder(): string {
-  const base = process.env['XDG_CACHE_HOME'];
-  // The XDG base directory specification: a relative path is invalid and to be ignored.
-  return join(base?.startsWith('/') ? base : join(homedir(), '.cache'), 'rdma-regcache', 'module');
-}
+const buildFolder = (): string => join(cacheFolder(), 'module');
 
 /** What a build and `make install` read, relative to the sources' folder; tests and what they leave there stay out. */
 function sourceFiles(): string[] {

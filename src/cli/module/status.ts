@@ -1,4 +1,5 @@
 import { readVariable } from '../../environment.js';
+import { DEVICE_PATH } from '../../monitor/ummunotify-abi.js';
 import { modeOf } from '../mode.js';
 import { columns } from '../terminal.js';
 import { type ModuleState, moduleState } from './state.js';
@@ -28,7 +29,7 @@ export async function moduleStatus(): Promise<ModuleStatus> {
 
 /** Open the device as a cache would. */
 export async function deviceState(): Promise<DeviceState> {
-  let path = '/dev/ummunotify';
+  let path: string = DEVICE_PATH;
   try {
     path = readVariable('device') ?? path;
     // Loaded here: what it needs may be missing, and that is an answer too.

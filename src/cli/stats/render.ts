@@ -1,19 +1,11 @@
 import type { Statistics } from '../../cache/statistics.js';
 import type { PublishedCache, Snapshot } from '../../publish/snapshot.js';
 import type { Paint } from '../terminal.js';
+import { inUnits } from '../units.js';
 import { printable } from './target.js';
 
 /** About now; all others count from the beginning. */
 const NOW: ReadonlySet<string> = new Set<keyof Statistics>(['registered', 'pinnedBytes']);
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** Bytes in the largest unit that leaves a number of at least one. */
-export function inUnits(bytes: number): string {
-  const step = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length - 1);
-  const value = bytes / 2 ** (10 * step);
-  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${UNITS[step]}`;
-}
 
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 

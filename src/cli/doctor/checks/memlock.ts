@@ -1,4 +1,6 @@
+import { PAGE_SIZE } from '../../../system/libc.js';
 import { pinningLimit } from '../../../verbs/registration-error.js';
+import { inUnits } from '../../units.js';
 import type { Finding } from '../finding.js';
 
 const ENOUGH = 2 ** 30;
@@ -9,9 +11,6 @@ export function check(): Finding {
   return judge(pinningLimit());
 }
 
-const inUnits = (bytes: number): string =>
-  bytes < 2 ** 20 ? `${Math.floor(bytes / 2 ** 10)} KiB` : `${Math.floor(bytes / 2 ** 20)} MiB`;
-
 /** What to say of the limit of locked memory (RLIMIT_MEMLOCK). */
 export function judge({ limit, exempt }: { limit: number; exempt: boolean }): Finding {
   const facts = { limit: limit === Infinity ? 'unlimited' : limit, exempt };
@@ -21,7 +20,7 @@ export function judge({ limit, exempt }: { limit: number; exempt: boolean }): Fi
   if (limit >= ENOUGH) return { status: 'ok', text, facts };
   // Not a page: nothing can be registered at all.
   return {
-    status: limit < 4096 ? 'problem' : 'warning',
+    status: limit < PAGE_SIZE ? 'problem' : 'warning',
     text: `${text}, which is little`,
     mend: MEND,
     facts,

@@ -1,7 +1,7 @@
 import { chooseMonitor } from '../../../choose-monitor.js';
 import { readEnvironment } from '../../../environment.js';
 import type { MonitorChoice } from '../../../monitor/choice.js';
-import { choiceOf } from '../../../monitor/choose.js';
+import { choiceOf } from '../../../monitor/open.js';
 import type { Finding } from '../finding.js';
 
 /** Which monitor a cache would get whose program leaves the choice open. */

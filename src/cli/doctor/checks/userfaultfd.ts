@@ -2,12 +2,11 @@ import { constants } from 'node:os';
 import koffi from 'koffi';
 import { describeErrno } from '../../../errors.js';
 import { LIMITS } from '../../../monitor/userfaultfd.js';
-import { close, errno, ioctl } from '../../../system/libc.js';
+import { close, errno, ioctl, O_CLOEXEC } from '../../../system/libc.js';
 import { readText } from '../../kernel-files.js';
 import type { Finding } from '../finding.js';
 
 const SYS_USERFAULTFD = process.arch === 'arm64' ? 282 : 323;
-const O_CLOEXEC = 0o2000000;
 /** linux/userfaultfd.h; with it an ordinary user needs no sysctl, from Linux 5.11 on. */
 const UFFD_USER_MODE_ONLY = 1;
 /** `_IOWR(0xAA, 0x3F, struct uffdio_api)`: u64 api, features, ioctls. */

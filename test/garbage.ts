@@ -2,7 +2,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+
+/** At once, all of it unless told otherwise. */
+export const collectGarbage = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
 
 /** Whether the object is collected, given every chance. */
 export async function isCollected(reference: WeakRef<object>): Promise<boolean> {

@@ -23,7 +23,7 @@ export async function runMocha(folder: string, run: Run, grep: string | undefine
       join('node_modules', 'mocha', 'bin', 'mocha.js'),
       '--forbid-only',
       '--reporter',
-      join('dist', 'test', 'driver', 'reporter.js'),
+      join('dist', 'test', 'runner', 'reporter.js'),
       '--reporter-option',
       `file=${file}`,
       ...(grep === undefined ? [] : ['--grep', grep]),
