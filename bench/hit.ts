@@ -16,7 +16,7 @@ import { here, measured, median, rounded, save, table, type Result, type Row } f
 const NUMBERS = [1, 100, 10_000, 1_000_000];
 const MOST = NUMBERS.at(-1)!;
 const BYTES = 16_384;
-const OPERATIONS = 500_000;
+const OPERATIONS = 2_000_000;
 const ROUNDS = 7;
 const TURNS = { rounds: ROUNDS, warmUp: 2 };
 
