@@ -1,4 +1,4 @@
-import { allocatePageAligned, connect, type Endpoint } from 'rdma-regcache';
+import { allocatePageAligned, connect, type Endpoint, type Message } from 'rdma-regcache';
 import { hear } from '../json-messages.js';
 import { ANSWER, encodePut, type Greeting } from './protocol.js';
 import { decode, type Entry, fits, slotOf, TRIES } from './table.js';
@@ -38,14 +38,22 @@ export class KeyValueClient implements AsyncDisposable {
   /** @throws Error when the table has no room for it */
   async put(key: string, value: Uint8Array): Promise<void> {
     if (!fits(this.#table, key, value)) throw new Error(TOO_LONG);
-    // Messages and their answers keep their order, so this is the answer to this put.
-    const [answer] = await Promise.all([
-      this.#endpoint.receive(),
-      this.#endpoint.send(encodePut(key, value)),
-    ]);
+    const answer = await this.#ask(encodePut(key, value));
     answer.release();
     if (answer.immediate === ANSWER.full) throw new Error(`the table has no room for '${key}'`);
     if (answer.immediate === ANSWER.tooLong) throw new Error(TOO_LONG);
+  }
+
+  async #ask(message: Buffer): Promise<Message> {
+    try {
+      // Messages and their answers keep their order, so this is the answer to this one.
+      const [answer] = await Promise.all([this.#endpoint.receive(), this.#endpoint.send(message)]);
+      return answer;
+    } catch (error) {
+      // To what was not sent no answer comes, and who waits for it would take that to the next.
+      this.#endpoint.destroy();
+      throw error;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import { fits, type Shape, Table } from './table.js';
 /** Keep a table for clients. It hears of their puts alone: what they read, their devices get from its memory. */
 export async function serve(port: number, shape: Shape): Promise<void> {
   const table = new Table(shape);
-  // A put is longer than a slot by less than a slot's header.
+  // A put of what fits into a slot is shorter than the slot: it has no checksum, for one.
   const listener = await listen({ port, receiveSize: shape.slotBytes, receiveBuffers: 4 });
   await serveClients(listener, (endpoint) => takePuts(endpoint, table));
 }

@@ -7,7 +7,7 @@ import { type Extent, extentOf } from './extent.js';
 import { loadWord } from './hit.js';
 import type { Lookup } from './lookup.js';
 import type { PageCheck } from './page-check.js';
-import { ATTEMPTS, frees, refusal, unstable } from './refusal.js';
+import { ATTEMPTS, frees, lacksPages, refusal, unstable } from './refusal.js';
 import type { Registrar } from './registrar.js';
 import {
   type Entry,
@@ -103,9 +103,13 @@ export class Making {
       try {
         entry = this.#tryMake(start, end, access, flags);
       } catch (error) {
+        if (lookFirst || attempt !== 0) throw error;
         // If it is for the memory's sake, this says so.
-        if (!lookFirst) this.#prefault(start, end, write);
-        throw error;
+        this.#prefault(start, end, write);
+        if (!lacksPages(error)) throw error;
+        // They are there by now: another thread has mapped them, say, or they come from a userfaultfd, which pinning
+        // does not wait for everywhere (__gup_longterm_unlocked, Linux 6.1).
+        continue;
       }
       lookFirst = true;
       if (entry === undefined) continue;

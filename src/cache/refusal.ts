@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { describeErrno, RegcacheError, regcacheError } from '../errors.js';
 import type { Statistics } from './statistics.js';
 
-const { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC } = constants.errno;
+const { ENOMEM, EAGAIN, EFAULT, EMFILE, ENFILE, ENOSPC } = constants.errno;
 
 /** How often a registration is made anew when its mapping changes meanwhile. */
 export const ATTEMPTS = 8;
@@ -27,6 +27,10 @@ export function frees(error: unknown): boolean {
     error instanceof RegcacheError && RESOURCE_ERRORS.has(error.errno) && error.code !== 'ERR_NOT_MAPPED'
   );
 }
+
+/** Whether the device found pages missing, or not such as it needs. */
+export const lacksPages = (error: unknown): boolean =>
+  error instanceof RegcacheError && error.errno === -EFAULT;
 
 /**
  * What to tell the application when memory cannot be registered: what failed, the range, and the totals that may

@@ -6,8 +6,8 @@ export interface Registrar<Region = unknown> {
   /**
    * Make sure that pinning will find every page in place, called before the range is watched: what changes a mapping
    * (a copy of a page on its first write, say) must be over when the watch begins. On the spot it is called before
-   * another attempt, when one found the mapping changed; after one that failed, to tell why; and before the first one
-   * only where idle registrations would be given up for it, or where the device will only read.
+   * another attempt, when one found the mapping changed or pages missing; after one that failed, to tell why; and
+   * before the first one only where idle registrations would be given up for it, or where the device will only read.
    * @param write whether the device will write to the memory
    * @throws RegcacheError ERR_NOT_MAPPED, ERR_READ_ONLY_MEMORY
    */

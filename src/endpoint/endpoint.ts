@@ -382,13 +382,17 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
     const { queuePair, completions, domain } = link;
     this.#stopPosting(error);
     try {
-      try {
-        queuePair.toError();
-      } catch {
-        // It is destroyed all the same.
-      }
+      queuePair.toError();
+    } catch {
+      // It is destroyed all the same.
+    }
+    try {
       // What is done is done, also when nobody has looked yet.
       for (let found = completions.poll(); found.length > 0; found = completions.poll()) this.#takeIn(found);
+    } catch {
+      // Of what cannot be read nobody knows whether it was done: it fails.
+    }
+    try {
       link.close();
     } catch (cause) {
       this.#abandon(disconnected(cause as RegcacheError));

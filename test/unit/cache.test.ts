@@ -10,6 +10,7 @@ import { at, modelled } from './cache-fixture.js';
 
 const REMOTE = Access.LOCAL_WRITE | Access.REMOTE_WRITE | Access.REMOTE_READ;
 const noMemory = () => systemError(constants.errno.ENOMEM, 'ibv_reg_mr');
+const noPages = () => systemError(constants.errno.EFAULT, 'ibv_reg_mr');
 
 describe('cache: hit and miss', () => {
   it('registers whole pages once and hits for everything inside them', () => {
@@ -625,6 +626,33 @@ describe('cache: making a registration', () => {
       assert.deepEqual(faultedIn, [at(0)]);
       assert.equal(registrar.history.length, 0);
       assertNothingLeft();
+    });
+
+    it('is followed by another attempt when the device refused pages that can be had', () => {
+      const { registrar, pages, faultedIn, assertFresh } = watched();
+      registrar.beforeRegister = () => {
+        if (faultedIn.length === 0) throw noPages();
+      };
+      assertFresh(pages(0, 4), 0, 4);
+      assert.deepEqual(faultedIn, [at(0)]);
+    });
+
+    it('is followed by none when the device refuses for another reason, or does so again', () => {
+      for (const [error, times] of [
+        [systemError(constants.errno.EINVAL, 'ibv_reg_mr'), 1],
+        [noPages(), 2],
+      ] as const) {
+        const { registrar, pages, faultedIn, assertNothingLeft } = watched();
+        let refusals = 0;
+        registrar.beforeRegister = () => {
+          refusals++;
+          throw error;
+        };
+        assert.throws(() => pages(0, 4), error);
+        assert.deepEqual(faultedIn, [at(0)]);
+        assert.equal(refusals, times);
+        assertNothingLeft();
+      }
     });
   });
 

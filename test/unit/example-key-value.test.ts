@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { KeyValueClient } from '../../examples/key-value/client.js';
+import { encodePut } from '../../examples/key-value/protocol.js';
 import { decode, fits, Table } from '../../examples/key-value/table.js';
 
 describe('example: key-value, its table', () => {
@@ -58,5 +60,30 @@ describe('example: key-value, its table', () => {
     assert.ok(!fits(table, 'äb', value));
     table.put('ä', value);
     assert.deepEqual(decode(snapshot(table)), { key: 'ä', value, version: 1 });
+  });
+});
+
+describe('example: key-value, its messages', () => {
+  it('a_put_of_all_that_fits_fits_in_a_buffer_as_long_as_a_slot', () => {
+    const shape = { slots: 1, slotBytes: 256 };
+    const value = randomBytes(256 - 20 - 3);
+    assert.ok(fits(shape, 'key', value));
+    assert.ok(encodePut('key', value).length <= shape.slotBytes);
+  });
+
+  it('a_put_that_cannot_be_sent_leaves_no_call_behind_that_would_take_the_answer_to_the_next', async () => {
+    const FAILED = new Error('no memory');
+    const waiting: ((reason: Error) => void)[] = [];
+    const endpoint = {
+      receive: () => new Promise((_, reject) => waiting.push(reject)),
+      send: () => Promise.reject(FAILED),
+      destroy: () => {
+        for (const reject of waiting.splice(0)) reject(new Error('closed'));
+      },
+    };
+    const table = { slots: 1, slotBytes: 256 };
+    const client = Reflect.construct(KeyValueClient, [endpoint, table]) as KeyValueClient;
+    await assert.rejects(client.put('key', randomBytes(10)), FAILED);
+    assert.equal(waiting.length, 0);
   });
 });
