@@ -93,7 +93,8 @@ export class Making {
     // To see that all pages are in place takes longer than to pin them, and nearly always they are. The device refuses
     // what it could not write to, and where a page is copied first, the mapping changes and there is another attempt.
     // Not so where idle ones within it would make way in vain, and where it is only read: there the device may take what
-    // it should not (FOLL_FORCE of ib_umem_get, Linux 6.1).
+    // it should not (FOLL_FORCE of ib_umem_get, Linux 6.1). A full cache makes room for memory that may turn out not to be
+    // there: the idle one that goes in vain costs another miss, less than to look first at each miss of a full cache.
     const write = (access & Access.LOCAL_WRITE) !== 0;
     let lookFirst = !write || (parts && this.#lookup.within(start, end, access).length > 0);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
