@@ -46,7 +46,7 @@ for (const size of sizes) {
   for (const operation of OPERATIONS) rows.push(await measure(size, operation, messages, rkey));
   cache.flush();
 }
-cache.close();
+await cache.end();
 connection.close();
 
 const result: Result = {
