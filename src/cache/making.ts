@@ -96,10 +96,11 @@ export class Making {
     // it should not (FOLL_FORCE of ib_umem_get, Linux 6.1). A full cache makes room for memory that may turn out not to be
     // there: the idle one that goes in vain costs another miss, less than to look first at each miss of a full cache.
     const write = (access & Access.LOCAL_WRITE) !== 0;
-    let lookFirst = !write || (parts && this.#lookup.within(start, end, access).length > 0);
+    const replaces = parts && this.#lookup.within(start, end, access).length > 0;
+    let lookFirst = !write || replaces;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (lookFirst) this.#prefault(start, end, write);
-      if (parts) this.#steps.replaceIdleWithin(start, end, access, true);
+      if (replaces) this.#steps.replaceIdleWithin(start, end, access, true);
       let entry: Entry | undefined;
       try {
         entry = this.#tryMake(start, end, access, flags);
