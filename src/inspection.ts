@@ -23,7 +23,15 @@ interface Registered {
   readonly stale: boolean;
 }
 
-export function factsOf({ address, length, lkey, rkey, access, uses, stale }: Registered): Record<string, unknown> {
+export function factsOf({
+  address,
+  length,
+  lkey,
+  rkey,
+  access,
+  uses,
+  stale,
+}: Registered): Record<string, unknown> {
   return {
     ...{ address: hex(address), length, lkey: hex(lkey), rkey: hex(rkey) },
     ...{ access: as(describeAccess(access), 'special'), uses, stale },

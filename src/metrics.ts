@@ -59,10 +59,14 @@ function promClient(): typeof PromClient {
   try {
     return createRequire(import.meta.url)('prom-client') as typeof PromClient;
   } catch (cause) {
-    throw regcacheError('ERR_NO_PROM_CLIENT', 'prom-client, which the metrics are made with, cannot be loaded', {
-      advice: 'npm install prom-client',
-      cause,
-    });
+    throw regcacheError(
+      'ERR_NO_PROM_CLIENT',
+      'prom-client, which the metrics are made with, cannot be loaded',
+      {
+        advice: 'npm install prom-client',
+        cause,
+      },
+    );
   }
 }
 

@@ -3,11 +3,19 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { Registry } from 'prom-client';
 import { PROJECT } from '../../native/vm/project.js';
+import { RegistrationCache } from '../../src/cache/cache.js';
 import { CHANNELS, type CacheEvents, type RetireReason } from '../../src/cache/events.js';
+import { checkOptions } from '../../src/cache/options.js';
 import { noStatistics } from '../../src/cache/statistics.js';
+import { chooseMonitor } from '../../src/choose-monitor.js';
+import { createCache } from '../../src/create-cache.js';
+import { takeConnectOptions, takeListenOptions } from '../../src/endpoint/options.js';
 import { VARIABLES } from '../../src/environment.js';
-import { ERROR_CODES } from '../../src/errors.js';
+import { ERROR_CODES, type RegcacheError } from '../../src/errors.js';
 import { register } from '../../src/metrics.js';
+import { choiceOf } from '../../src/monitor/open.js';
+import { publishStatistics } from '../../src/publish/publish.js';
+import { ProtectionDomain } from '../../src/verbs/protection-domain.js';
 import type { WarningCode } from '../../src/warning.js';
 import { modelled } from './cache-fixture.js';
 
@@ -85,6 +93,75 @@ describe('docs/reference.md', () => {
 
   it('gives the error codes the meaning that ERROR_CODES gives them', () => {
     assert.deepEqual(Object.fromEntries(tableBelow(REFERENCE, 'Error codes')), ERROR_CODES);
+  });
+
+  describe('lists the options that there are, and no other', () => {
+    const { monitor, registrar } = modelled();
+    // Of no device: options are looked at before that.
+    const protectionDomain = Object.create(ProtectionDomain.prototype, {
+      closed: { value: false },
+    }) as ProtectionDomain;
+    type Taker = (options: never) => unknown;
+    const caches = { ...checkOptions({ monitor, registrar }), monitor: undefined, registrar: undefined };
+    // Without a device the value of `checking` is not to be seen.
+    const created = {
+      ...caches,
+      monitor: choiceOf(chooseMonitor(undefined, { forkStatus: 'unneeded' }, { device: '/dev/none' })).wanted,
+      checking: false,
+    };
+    const TAKERS: Record<string, Record<string, [take: Taker, defaults: Record<string, unknown>]>> = {
+      'Options of caches': {
+        createCache: [(options) => createCache(protectionDomain, options), created],
+        'new RegistrationCache': [
+          (options: object) => new RegistrationCache({ monitor, registrar, ...options }),
+          caches,
+        ],
+      },
+      'Options of connections': {
+        connect: [takeConnectOptions, takeConnectOptions({ host: 'a', port: 1 }).endpoint],
+        listen: [takeListenOptions, { ...takeListenOptions({}), ...takeListenOptions({}).endpoint }],
+      },
+      'Options of what shows statistics': {
+        publishStatistics: [(options) => publishStatistics(modelled().cache, options), {}],
+        register: [(options) => register(modelled().cache, options), {}],
+      },
+    };
+    /** As the refusal of another one names them. */
+    const namesTakenBy = (take: Taker): string[] => {
+      try {
+        take({ noSuchOption: true } as never);
+      } catch (error) {
+        const [, names] = /^option noSuchOption is unknown; there (?:is|are) (.*)$/.exec(
+          (error as RegcacheError).reason,
+        )!;
+        return names.split(', ');
+      }
+      return assert.fail('it takes any name');
+    };
+    /** Of a default that there is none, or none that is a value. */
+    const WORDS = ['required', '-', "prom-client's", 'none', 'cache N'];
+
+    for (const [heading, takers] of Object.entries(TAKERS)) {
+      it(`${heading}: of these calls`, () => {
+        const calls = new Set(tableBelow(REFERENCE, heading).map(([, of]) => of));
+        assert.deepEqual([...calls].filter((of) => of !== 'both').sort(), Object.keys(takers).sort());
+      });
+      for (const [call, [take, defaults]] of Object.entries(takers)) {
+        const rows = tableBelow(REFERENCE, heading).filter(([, of]) => of === call || of === 'both');
+        it(`${heading}: ${call}, names`, () => {
+          assert.deepEqual(rows.map(([name]) => name).sort(), namesTakenBy(take).sort());
+        });
+        it(`${heading}: ${call}, defaults`, () => {
+          for (const [name, , , said] of rows) {
+            assert.equal(
+              said,
+              WORDS.includes(said) && defaults[name] === undefined ? said : String(defaults[name]),
+              name,
+            );
+          }
+        });
+      }
+    }
   });
 
   it('gives the variables the values and meaning that --help gives them', () => {

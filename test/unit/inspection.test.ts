@@ -50,10 +50,7 @@ describe('console.log', () => {
     const start = "Endpoint { device: 'rxe0', outstanding: 0, arrived: 0, exposed: 0, closed: ";
     assert.ok(inspect(endpoint, ONE_LINE).startsWith(`${start}false, cache: RegistrationCache { monitor: `));
     await endpoint.close();
-    assert.equal(
-      inspect(endpoint, { ...ONE_LINE, depth: 0 }),
-      `${start}true, cache: [RegistrationCache] }`,
-    );
+    assert.equal(inspect(endpoint, { ...ONE_LINE, depth: 0 }), `${start}true, cache: [RegistrationCache] }`);
     assert.equal(inspect([endpoint], { ...ONE_LINE, depth: 0 }), '[ [Endpoint] ]');
   });
 });
