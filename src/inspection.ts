@@ -42,5 +42,5 @@ const hex = (value: number): object => as(`0x${value.toString(16)}`, 'number');
 
 /** Shown as this text, without quotes. */
 const as = (text: string, style: 'number' | 'special'): object => ({
-  [inspect.custom]: (_: number, { stylize }: InspectOptionsStylized) => stylize(text, style),
+  [inspect.custom]: (_: number, options: InspectOptionsStylized) => options.stylize(text, style),
 });

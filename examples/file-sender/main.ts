@@ -1,10 +1,8 @@
 /** Sends a file through memory of the receiver's, goes on after an interruption, and compares checksums. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { connect } from 'rdma-regcache';
 import { run } from '../command-line.js';
 import { reachServer } from '../server-process.js';
+import { folderFor } from './folder.js';
 import { parseOptions } from './options.js';
 import { Progress } from './progress.js';
 import { receiveFiles } from './receiver.js';
@@ -34,26 +32,3 @@ await run('file-sender', async () => {
     if (received !== undefined) console.log(received.text);
   }
 });
-
-/** Said of a folder where this is so. */
-const IN_VM =
-  process.env['RDMA_REGCACHE_VM'] === undefined
-    ? ''
-    : ' of the virtual machine, whose files end with it, but for those below test/results';
-
-/** Where a server that is started here puts the file, and what is said of that; one for this once goes when disposed of. */
-function folderFor(path: string | undefined): Disposable & { path: string; text: string } {
-  if (path !== undefined) {
-    const there = resolve(path);
-    return { path: there, text: `received in ${there}${IN_VM}`, [Symbol.dispose]: () => undefined };
-  }
-  const temporary = mkdtempSync(join(tmpdir(), 'received-'));
-  return {
-    path: temporary,
-    text: 'received in a temporary folder, which is removed again; with --folder it stays',
-    [Symbol.dispose]: () => {
-      // The server may still be at it, if this end gave up.
-      rmSync(temporary, { recursive: true, force: true, maxRetries: 3 });
-    },
-  };
-}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { Registry } from 'prom-client';
 import { PROJECT } from '../../native/vm/project.js';
 import { RegistrationCache } from '../../src/cache/cache.js';
@@ -17,6 +17,7 @@ import { choiceOf } from '../../src/monitor/open.js';
 import { publishStatistics } from '../../src/publish/publish.js';
 import { ProtectionDomain } from '../../src/verbs/protection-domain.js';
 import type { WarningCode } from '../../src/warning.js';
+import { linksOf, proseOf } from '../markdown.js';
 import { modelled } from './cache-fixture.js';
 
 // Types leave nothing behind to list; the compiler sees to it that these are complete.
@@ -30,14 +31,11 @@ const WARNINGS: Record<WarningCode, true> = {
   RDMA_REGCACHE_UNKNOWN_VARIABLE: true,
 };
 
-const read = (path: string): string => readFileSync(join(PROJECT, path), 'utf8');
-
-/** A Markdown file without its blocks of code. */
-const proseOf = (path: string): string => read(path).replaceAll(/^```[^]*?^```/gm, '');
+const proseIn = (path: string): string => proseOf(join(PROJECT, path));
 
 /** Cells of the rows of the table below a heading, without code marks and link targets. */
 function tableBelow(path: string, heading: string): string[][] {
-  const sections = proseOf(path).split(`\n## ${heading}\n`);
+  const sections = proseIn(path).split(`\n## ${heading}\n`);
   assert.equal(sections.length, 2, `${path} has one section ${heading}`);
   const section = sections[1];
   const rows = section
@@ -174,7 +172,7 @@ describe('docs/reference.md', () => {
 
 describe('docs/troubleshooting.md', () => {
   it('says what to do about each error code and warning, and about no other', () => {
-    const sections = [...proseOf(TROUBLE).matchAll(/^### (\S+)\n\n(?!#)(.)/gm)].map(([, name]) => name);
+    const sections = [...proseIn(TROUBLE).matchAll(/^### (\S+)\n\n(?!#)(.)/gm)].map(([, name]) => name);
     assert.deepEqual(sections.sort(), [...Object.keys(ERROR_CODES), ...Object.keys(WARNINGS)].sort());
   });
 });
@@ -189,19 +187,12 @@ describe('the Markdown files', () => {
     });
   const files = markdownBelow(PROJECT);
 
-  /** The path, from the project's folder, and the heading that each link of a file leads to. */
-  const linksOf = (path: string): { target: string; anchor: string | undefined }[] =>
-    [...proseOf(path).matchAll(/\]\(([^)\s]+)\)/g)]
-      .map(([, link]) => link)
-      .filter((link) => !/^[a-z]+:/.test(link))
-      .map((link) => {
-        const [to = '', anchor] = link.split('#');
-        return { target: to === '' ? path : join(dirname(path), to), anchor };
-      });
+  const linksIn = (path: string): { target: string; anchor: string | undefined }[] =>
+    linksOf(join(PROJECT, path)).map(({ target, anchor }) => ({ target: relative(PROJECT, target), anchor }));
 
   /** What a heading is called in a link (as on GitHub). */
   const anchorsOf = (path: string): string[] =>
-    [...proseOf(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    [...proseIn(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
       heading
         .toLowerCase()
         .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
@@ -210,7 +201,7 @@ describe('the Markdown files', () => {
 
   for (const path of files) {
     it(`${path} has no link that leads nowhere`, () => {
-      for (const { target, anchor } of linksOf(path)) {
+      for (const { target, anchor } of linksIn(path)) {
         assert.ok(existsSync(join(PROJECT, target)), `${path} links to ${target}`);
         if (anchor === undefined) continue;
         assert.ok(statSync(join(PROJECT, target)).isFile(), target);
@@ -222,7 +213,7 @@ describe('the Markdown files', () => {
   it('can all be reached from README.md', () => {
     const reached = new Set(['README.md']);
     for (const path of reached) {
-      for (const { target } of linksOf(path)) {
+      for (const { target } of linksIn(path)) {
         const file = files.find((each) => each === target || each === join(target, 'README.md'));
         if (file !== undefined) reached.add(file);
       }

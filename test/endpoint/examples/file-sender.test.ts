@@ -111,7 +111,8 @@ describe('example: file-sender', function () {
   it('says_of_no_file_that_it_is_there_when_it_is_not', async () => {
     const temporary = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('received-'));
     const before = temporary();
-    const { status, stdout, stderr } = await runExample('file-sender', file);
+    writeFileSync(join(folder, 'small'), 'a few bytes');
+    const { status, stdout, stderr } = await runExample('file-sender', join(folder, 'small'));
     assert.equal(status, 0, stderr);
     assert.ok(
       stdout.endsWith('\nreceived in a temporary folder, which is removed again; with --folder it stays\n'),
