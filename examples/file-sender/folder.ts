@@ -26,7 +26,7 @@ export function folderFor(path: string | undefined): Folder {
   const temporary = mkdtempSync(join(tmpdir(), 'received-'));
   return {
     path: temporary,
-    text: 'received in a temporary folder, which is removed again; with --folder it stays',
+    text: 'received in a temporary folder, which is removed again; --folder names another',
     [Symbol.dispose]: () => {
       // The server may still be at it, if this end gave up.
       rmSync(temporary, { recursive: true, force: true, maxRetries: 3 });

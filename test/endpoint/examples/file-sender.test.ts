@@ -115,7 +115,7 @@ describe('example: file-sender', function () {
     const { status, stdout, stderr } = await runExample('file-sender', join(folder, 'small'));
     assert.equal(status, 0, stderr);
     assert.ok(
-      stdout.endsWith('\nreceived in a temporary folder, which is removed again; with --folder it stays\n'),
+      stdout.endsWith('\nreceived in a temporary folder, which is removed again; --folder names another\n'),
     );
     assert.deepEqual(temporary(), before);
   });
