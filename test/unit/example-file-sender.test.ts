@@ -7,27 +7,29 @@ import { sendFile } from '../../examples/file-sender/sender.js';
 import type { Endpoint } from '../../src/endpoint/endpoint.js';
 
 describe('example: file-sender, to a receiver that disconnects', () => {
+  const FAILED = new Error('the connection broke');
   const GONE = new Error('the peer closed the connection');
   let folder: string;
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'file-sender-'));
-    writeFileSync(join(folder, 'file'), 'content');
+    writeFileSync(join(folder, 'empty'), '');
   });
   after(() => {
     rmSync(folder, { recursive: true });
   });
 
   /**
-   * An endpoint that ends when it is written to.
+   * An endpoint that ends when the last message of a sender is sent.
    * @param arrived the messages that have come before
    */
-  function endsAtWrite(arrived: object[]): Endpoint {
+  function endsAtLast(arrived: object[]): Endpoint {
+    let sent = 0;
     const endpoint = {
       closed: false,
-      send: () => Promise.resolve(0),
-      write: () => {
+      send: () => {
+        if (++sent < 3) return Promise.resolve(0);
         endpoint.closed = true;
-        return Promise.reject(GONE);
+        return Promise.reject(FAILED);
       },
       receive: () => {
         const said = arrived.shift();
@@ -42,14 +44,14 @@ describe('example: file-sender, to a receiver that disconnects', () => {
   const nothing = { bytes: 0, sha256: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' };
   const offer: Offer = { window: { address: 4096, length: 4096, rkey: 1 }, partial: nothing };
   const send = (...arrived: object[]): Promise<unknown> =>
-    sendFile(endsAtWrite(arrived), join(folder, 'file'), () => undefined);
+    sendFile(endsAtLast(arrived), join(folder, 'empty'), () => undefined);
 
-  it('hears why, though a write fails first', async () => {
+  it('hears why, though what is under way fails first', async () => {
     const failure: Failure = { error: 'the disk is full' };
     await assert.rejects(send(offer, failure), { message: 'the receiver says: the disk is full' });
   });
 
-  it('hears that the connection ended, when the receiver said nothing', async () => {
-    await assert.rejects(send(offer), GONE);
+  it('has what failed here, when the receiver said nothing', async () => {
+    await assert.rejects(send(offer), FAILED);
   });
 });
