@@ -1,7 +1,7 @@
 // Says what a trial of the coverage bench says, and tries nothing. A case's change is what to do.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { malloc, sbrk } from '../../bench/coverage/calls.js';
+import { malloc, sbrk } from '../../bench/system-calls.js';
 import type { Case, FromTrial } from '../../bench/coverage/cell.js';
 import { ALLOCATED } from '../../bench/coverage/kinds-of-memory.js';
 import { forkIdle } from '../../bench/coverage/idle-process.js';
