@@ -81,8 +81,8 @@ console.log(options.json ? JSON.stringify(result) : render(result, path));
 
 async function measure(bytes: number, samples: Samples | undefined): Promise<void> {
   let region!: MemoryRegion;
+  // As a cache does: on the spot it lets the device find out whether the pages are there, off it it looks first.
   const register = await timed(() => {
-    registrar.prefault(address, bytes, true);
     region = registrar.register(address, bytes, Access.LOCAL_WRITE);
   });
   const deregister = await timed(() => {

@@ -3,7 +3,7 @@ import { addressOf } from '../src/memory/locate.js';
 import { prefault } from '../src/memory/prefault.js';
 import type { Registrar } from '../src/cache/registrar.js';
 import { close, E } from '../src/system/libc.js';
-import { pointerTo, raw } from './coverage/calls.js';
+import { pointerTo, raw } from './system-calls.js';
 
 // linux/io_uring.h
 const PARAMETERS_BYTES = 120;

@@ -1,7 +1,7 @@
 import { systemError } from '../src/errors.js';
 import { errno, madvise } from '../src/system/libc.js';
 import { map, type MapOptions, PAGE_SIZE, unmap } from '../src/system/mapping.js';
-import { MADV_NOHUGEPAGE } from './coverage/mapping-flags.js';
+import { MADV_NOHUGEPAGE } from './mapping-flags.js';
 
 /** Map memory that stays in pages of the usual size, of which there are most, wherever it is measured. */
 export function mapSmallPages(length: number, options: MapOptions = {}): number {

@@ -8,7 +8,7 @@ import { createCache } from '../src/create-cache.js';
 import { latencyOf, ratioOf, type Subject as Name, SUBJECTS, TARGET, transfer } from './about/transfer.js';
 import { here, measured, save, table, type Result, type Row } from './result.js';
 import { type Flow, oneAtATime, type Operation, OPERATIONS, type Size, SIZES } from './transfer/cases.js';
-import { Connection } from './transfer/connection.js';
+import { Connection } from './connection.js';
 import { Messages } from './transfer/messages.js';
 import { perftest } from './transfer/perftest.js';
 import { Stream } from './transfer/stream.js';

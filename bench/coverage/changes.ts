@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { MADV_DONTNEED, PAGE_SIZE, PROT_NONE, PROT_READ, PROT_WRITE } from '../../src/system/libc.js';
 import { RegcacheError } from '../../src/errors.js';
-import type { Calls } from './calls.js';
+import type { Calls } from '../system-calls.js';
 import * as files from './files.js';
 import { endFork, forkIdle } from './idle-process.js';
 import { madviseByRing } from './io-uring.js';
@@ -11,7 +11,7 @@ import type { Kind, Place } from './kinds-of-memory.js';
 import * as remapping from './remapping.js';
 import type { Remap } from './remapping.js';
 import { movePagesAway, movePagesOnto } from './userfaultfd.js';
-import { MADV_FREE, MADV_REMOVE, MADV_DONTNEED_LOCKED, MADV_COLLAPSE } from './mapping-flags.js';
+import { MADV_FREE, MADV_REMOVE, MADV_DONTNEED_LOCKED, MADV_COLLAPSE } from '../mapping-flags.js';
 
 /** Of this process, on the thread that has the cache and on others; and of others. */
 export const ACTORS = ['same thread', 'thread', 'worker', 'child process', 'other process'] as const;

@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { systemError } from '../../src/errors.js';
-import { type Caller, type Calls, libcBits, numberOf, pointerTo } from './calls.js';
+import { type Caller, type Calls, libcBits, numberOf, pointerTo } from '../system-calls.js';
 import { provideLibrary } from './libraries.js';
 
 const library = koffi.load(provideLibrary('elsewhere'));

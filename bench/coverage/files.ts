@@ -1,5 +1,5 @@
 /** Ways to change a file under its mapping, also from outside of this process. */
-import type { Calls } from './calls.js';
+import type { Calls } from '../system-calls.js';
 import type { Place } from './kinds-of-memory.js';
 
 const PUNCH_HOLE = 1 | 2; // FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE

@@ -1,7 +1,7 @@
 import { systemError } from '../../src/errors.js';
 import { close, MAP_SHARED } from '../../src/system/libc.js';
 import { bytesAt, map, unmap } from '../../src/system/mapping.js';
-import { type Calls, pointerTo } from './calls.js';
+import { type Calls, pointerTo } from '../system-calls.js';
 import type { Place } from './kinds-of-memory.js';
 
 // linux/io_uring.h

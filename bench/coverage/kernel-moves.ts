@@ -4,9 +4,9 @@ import { systemError } from '../../src/errors.js';
 import { PagemapWitness } from '../../src/memory/pagemap.js';
 import { close, E } from '../../src/system/libc.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
-import { type Calls, pointerTo } from './calls.js';
+import { type Calls, pointerTo } from '../system-calls.js';
 import { MESSAGE_BYTES, type Place } from './kinds-of-memory.js';
-import { MADV_PAGEOUT } from './mapping-flags.js';
+import { MADV_PAGEOUT } from '../mapping-flags.js';
 
 const MADV_MERGEABLE = 12;
 const MPOL_BIND = 2;

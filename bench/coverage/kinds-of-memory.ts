@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { addressOf } from '../../src/memory/locate.js';
 import { MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED } from '../../src/system/libc.js';
 import { bytesAt, map, type MapOptions, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
-import { byLibc, free, malloc, raw, removeSegment, sbrk, shmget } from './calls.js';
-import { MADV_NOHUGEPAGE, MAP_HUGETLB } from './mapping-flags.js';
+import { byLibc, free, malloc, raw, removeSegment, sbrk, shmget } from '../system-calls.js';
+import { MADV_NOHUGEPAGE, MAP_HUGETLB } from '../mapping-flags.js';
 
 /** Memory to change the mapping of; plain numbers, that another thread can be given. */
 export interface Place {

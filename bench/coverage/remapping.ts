@@ -11,9 +11,18 @@ import {
   PROT_WRITE,
 } from '../../src/system/libc.js';
 import { map, unmap } from '../../src/system/mapping.js';
-import { byLibc, type Caller, type Calls, free, malloc, removeSegment, sbrk, shmget } from './calls.js';
+import {
+  byLibc,
+  type Caller,
+  type Calls,
+  free,
+  malloc,
+  removeSegment,
+  sbrk,
+  shmget,
+} from '../system-calls.js';
 import { ALLOCATED, type Place } from './kinds-of-memory.js';
-import { MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP, SHM_REMAP } from './mapping-flags.js';
+import { MREMAP_MAYMOVE, MREMAP_FIXED, MREMAP_DONTUNMAP, SHM_REMAP } from '../mapping-flags.js';
 
 const MAPPING = [PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS] as const;
 

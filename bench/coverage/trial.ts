@@ -7,7 +7,7 @@ import { RegcacheError } from 'rdma-regcache';
 import { PagemapWitness } from '../../src/memory/pagemap.js';
 import { pageCeil, pageFloor } from '../../src/memory/pages.js';
 import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
-import { HERE } from './calls.js';
+import { HERE } from '../system-calls.js';
 import type { Attempt, Case, FromTrial, Monitor } from './cell.js';
 import { type Actor, type Change, CHANGES } from './changes.js';
 import { Connection } from './connection.js';

@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { regcacheError, systemError } from '../../src/errors.js';
-import { pointerTo } from './calls.js';
+import { pointerTo } from '../system-calls.js';
 import { provideLibrary } from './libraries.js';
 import type { Source } from './source.js';
 

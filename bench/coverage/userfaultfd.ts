@@ -3,7 +3,7 @@ import { RegcacheError } from '../../src/errors.js';
 import { close, MADV_DONTNEED, O_CLOEXEC } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { UFFDIO_REGISTER } from '../../src/monitor/userfaultfd-abi.js';
-import { type Calls, pointerTo } from './calls.js';
+import { type Calls, pointerTo } from '../system-calls.js';
 import type { Place } from './kinds-of-memory.js';
 import { mustReachOthers } from './kernel-moves.js';
 

@@ -22,15 +22,30 @@ function processAndChildren(pid: number): string[] {
       const what = threadOf((file) => read(`${task}/${file}`));
       counts.set(what, (counts.get(what) ?? 0) + 1);
     }
-    const children = tasks.flatMap((task) => read(`${task}/children`).split(' ').filter(Boolean));
     return [
       `process ${pid}: ${read('cmdline').replaceAll('\0', ' ')}`,
       ...[...counts].map(([what, count]) => `${count} x ${what}`),
-      ...children.flatMap((child) => processAndChildren(Number(child))),
+      ...childrenOf(pid).flatMap((child) => processAndChildren(child)),
     ];
   } catch (error) {
     // It ends just now, or one of its threads.
     return [`process ${pid}: ${(error as Error).message}`];
+  }
+}
+
+/** By what each process says of its parent: not every kernel lists the children of one (CONFIG_PROC_CHILDREN). */
+export function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+    .map(Number);
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+  } catch {
+    // It has ended meanwhile.
+    return undefined;
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { RegcacheError, systemError } from '../../src/errors.js';
 import { E } from '../../src/system/libc.js';
-import { HERE } from './calls.js';
+import { HERE } from '../system-calls.js';
 import { CHANGES } from './changes.js';
 import type { Place } from './kinds-of-memory.js';
 

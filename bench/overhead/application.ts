@@ -17,7 +17,7 @@ import {
 } from '../../src/system/libc.js';
 import { PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { answer } from '../answer.js';
-import { free, malloc } from '../coverage/calls.js';
+import { free, malloc } from '../system-calls.js';
 import { endFork, forkIdle } from '../coverage/idle-process.js';
 import { nullRegistrar } from '../hit/null.js';
 import { openWatcher, type Watcher } from '../monitors.js';

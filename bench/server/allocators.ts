@@ -10,7 +10,7 @@ import {
   PROT_WRITE,
 } from '../../src/system/libc.js';
 import { map, unmap } from '../../src/system/mapping.js';
-import { byLibc, type Caller, free, malloc, raw } from '../coverage/calls.js';
+import { byLibc, type Caller, free, malloc, raw } from '../system-calls.js';
 import type { MemoryName } from '../about/server.js';
 import { MOST } from './requests.js';
 

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Duration, Flow } from './cases.js';
-import type { Connection } from './connection.js';
+import type { Connection } from '../connection.js';
 
 /** It calibrates the processor's clock, in vain now and then on a busy machine, and finds no rate. */
 const ATTEMPTS = 4;

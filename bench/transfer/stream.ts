@@ -1,7 +1,7 @@
 import { completionError, SUCCESS } from '../../src/verbs/work-completion.js';
 import { SendFlag, SendRequests } from '../../src/verbs/work-request.js';
 import type { Flow } from './cases.js';
-import type { Connection } from './connection.js';
+import type { Connection } from '../connection.js';
 import type { Messages } from './messages.js';
 import type { Subject } from './subjects.js';
 

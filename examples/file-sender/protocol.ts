@@ -9,6 +9,8 @@
  * 5. receiver, after each: an empty message: the part may be written to again
  * 6. sender: `End`
  * 7. receiver: `Verdict`
+ *
+ * In place of whatever its turn is, the receiver may say a `Failure`, its last word.
  */
 import type { RemoteMemory } from 'rdma-regcache';
 
@@ -24,7 +26,14 @@ export interface Announcement {
   bytes: number;
 }
 
-export type Offer = { error: string } | { window: RemoteMemory; partial: Partial };
+export interface Failure {
+  error: string;
+}
+
+export interface Offer {
+  window: RemoteMemory;
+  partial: Partial;
+}
 
 /** The beginning of the file, as it is at the receiver. */
 export interface Partial {
@@ -43,4 +52,7 @@ export interface End {
   sha256: string;
 }
 
-export type Verdict = { error: string } | { sha256: string };
+export interface Verdict {
+  /** Of the whole file, as the sender has said. */
+  sha256: string;
+}

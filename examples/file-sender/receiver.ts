@@ -4,7 +4,16 @@ import { Access, allocatePageAligned, type Endpoint, listen } from 'rdma-regcach
 import { hear, tell } from '../json-messages.js';
 import { serveClients } from '../server-process.js';
 import { digestOf, hashOf } from './checksum.js';
-import { type Announcement, type End, PART_BYTES, PARTS, type Start } from './protocol.js';
+import {
+  type Announcement,
+  type End,
+  type Failure,
+  type Offer,
+  PART_BYTES,
+  PARTS,
+  type Start,
+  type Verdict,
+} from './protocol.js';
 
 /** What is at the end of the name of a file that has not come completely. */
 const PARTIAL = '.part';
@@ -23,7 +32,7 @@ export async function receiveFiles(port: number, folder: string): Promise<void> 
 async function take(endpoint: Endpoint, folder: string, arrivals: Map<string, Arrival>): Promise<void> {
   const { name, bytes } = (await hear(endpoint)) as Announcement;
   if (name !== basename(name) || ['', '.', '..'].includes(name) || name.endsWith(PARTIAL)) {
-    await tell(endpoint, { error: `'${name}' is no name for a file here` });
+    await fail(endpoint, `'${name}' is no name for a file here`);
     return;
   }
   // Who sends a file again has given up sending it before, though this end may not have noticed.
@@ -31,8 +40,11 @@ async function take(endpoint: Endpoint, folder: string, arrivals: Map<string, Ar
   earlier?.endpoint.destroy();
   const over = Promise.allSettled([earlier?.over])
     .then(() => receiveFile(endpoint, join(folder, name), bytes))
-    .catch((error: unknown) => {
-      throw new Error(`${name} is not complete: ${(error as Error).message}`, { cause: error });
+    .catch(async (error: unknown) => {
+      const { message } = error as Error;
+      // The sender may be what failed.
+      await fail(endpoint, message).catch(() => undefined);
+      throw new Error(`${name} is not complete: ${message}`, { cause: error });
     })
     .finally(() => {
       if (arrivals.get(name) === arrival) arrivals.delete(name);
@@ -42,19 +54,21 @@ async function take(endpoint: Endpoint, folder: string, arrivals: Map<string, Ar
   await over;
 }
 
+async function fail(endpoint: Endpoint, error: string): Promise<void> {
+  await tell(endpoint, { error } satisfies Failure);
+}
+
 async function receiveFile(endpoint: Endpoint, path: string, bytes: number): Promise<void> {
   /** Holds the beginning of the file, and nothing else, whenever this process ends. */
   const partial = path + PARTIAL;
-  await using file = await open(partial, 'a').catch(async (error: unknown) => {
-    await tell(endpoint, { error: (error as Error).message });
-    throw error;
-  });
+  await using file = await open(partial, 'a');
   const there = (await file.stat()).size;
   let hash = await hashOf(partial, there);
 
   const memory = allocatePageAligned(PARTS * PART_BYTES);
-  using window = endpoint.expose(memory, Access.LOCAL_WRITE | Access.REMOTE_WRITE);
-  await tell(endpoint, { window, partial: { bytes: there, sha256: digestOf(hash) } });
+  // Until the connection ends: a write that comes too late would break it before the sender hears why.
+  const window = endpoint.expose(memory, Access.LOCAL_WRITE | Access.REMOTE_WRITE);
+  await tell(endpoint, { window, partial: { bytes: there, sha256: digestOf(hash) } } satisfies Offer);
   const { from } = (await hear(endpoint)) as Start;
   if (from !== 0 && from !== there) throw new Error(`${path} does not go on at ${from}, but at ${there}`);
   if (from === 0) {
@@ -77,12 +91,11 @@ async function receiveFile(endpoint: Endpoint, path: string, bytes: number): Pro
   if (digestOf(hash) !== sha256) {
     // Nothing to go on from.
     await file.truncate(0);
-    await tell(endpoint, { error: 'what arrived is not what was sent (its SHA-256 differs)' });
-    return;
+    throw new Error('what arrived is not what was sent (its SHA-256 differs)');
   }
   await file.sync();
   await rename(partial, path);
-  await tell(endpoint, { sha256 });
+  await tell(endpoint, { sha256 } satisfies Verdict);
   console.log(`${path}: ${bytes} bytes`);
 }
 

@@ -2,9 +2,19 @@ import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { allocatePageAligned, type Endpoint, type RemoteMemory } from 'rdma-regcache';
-import { hear, tell } from '../json-messages.js';
+import { tell } from '../json-messages.js';
 import { digestOf, hashOf } from './checksum.js';
-import { type Offer, type Partial, PART_BYTES, PARTS, type Verdict } from './protocol.js';
+import { hearReceiver, lastFailure } from './hearing.js';
+import {
+  type Announcement,
+  type End,
+  type Offer,
+  type Partial,
+  PART_BYTES,
+  PARTS,
+  type Start,
+  type Verdict,
+} from './protocol.js';
 
 export interface Sent {
   /** Bytes of the file. */
@@ -26,20 +36,28 @@ export async function sendFile(
   await using file = await open(path);
   const stat = await file.stat();
   if (!stat.isFile()) throw new Error(`${path} is not a file`);
-  const bytes = stat.size;
+  try {
+    return await transfer(endpoint, path, file, stat.size, progress);
+  } catch (error) {
+    // The receiver says what has gone wrong there, and disconnects; of that, whatever is under way may hear first.
+    throw (await lastFailure(endpoint)) ?? error;
+  }
+}
 
-  await tell(endpoint, { name: basename(path), bytes });
-  const offer = (await hear(endpoint)) as Offer;
-  if ('error' in offer) throw new Error(`the receiver says: ${offer.error}`);
-
-  const { hash, from } = await resume(path, bytes, offer.partial);
-  await tell(endpoint, { from });
-  const sent = await sendFrom(endpoint, file, { from, bytes, window: offer.window, hash, progress });
-
-  const sha256 = digestOf(hash);
-  await tell(endpoint, { sha256 });
-  const verdict = (await hear(endpoint)) as Verdict;
-  if ('error' in verdict) throw new Error(`the receiver says: ${verdict.error}`);
+async function transfer(
+  endpoint: Endpoint,
+  path: string,
+  file: FileHandle,
+  bytes: number,
+  progress: (done: number, bytes: number) => void,
+): Promise<Sent> {
+  await tell(endpoint, { name: basename(path), bytes } satisfies Announcement);
+  const { partial, window } = (await hearReceiver(endpoint)) as Offer;
+  const { hash, from } = await resume(path, bytes, partial);
+  await tell(endpoint, { from } satisfies Start);
+  const sent = await sendFrom(endpoint, file, { from, bytes, window, hash, progress });
+  await tell(endpoint, { sha256: digestOf(hash) } satisfies End);
+  const { sha256 } = (await hearReceiver(endpoint)) as Verdict;
   return { bytes, alreadyThere: from, sent, sha256 };
 }
 
@@ -71,7 +89,7 @@ async function sendFrom(
   const writes: Promise<number>[] = [];
   /** The receiver has taken one more part out of its memory. */
   const taken = async (): Promise<void> => {
-    (await endpoint.receive()).release();
+    await hearReceiver(endpoint);
     done = Math.min(done + PART_BYTES, bytes);
     progress(done, bytes);
   };

@@ -22,7 +22,12 @@ export class KeyValueClient implements AsyncDisposable {
 
   static async connect(host: string, port: number): Promise<KeyValueClient> {
     const endpoint = await connect({ host, port, receiveSize: 1024 });
-    return new KeyValueClient(endpoint, (await hear(endpoint)) as Greeting);
+    try {
+      return new KeyValueClient(endpoint, (await hear(endpoint)) as Greeting);
+    } catch (error) {
+      endpoint.destroy();
+      throw error;
+    }
   }
 
   /** The newest value for a key, with how often it was put. */

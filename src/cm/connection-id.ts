@@ -44,7 +44,6 @@ export class ConnectionId {
   private constructor(channel: EventChannel, pointer: number) {
     this.#channel = channel;
     this.#pointer = pointer;
-    librdmacm().adoptId(pointer);
     channel.add(pointer, {
       heard: (event) => {
         this.#hear(event);

@@ -27,6 +27,9 @@ export interface CmListener {
 }
 
 const at = LAYOUT.rdma_cm_event;
+/** Where the addresses of identifiers are in it, in words of 64 bits. */
+const ID = at.id / 8;
+const LISTEN_ID = at.listen_id / 8;
 const DEVICE_FILE = '/dev/infiniband/rdma_cm';
 
 /**
@@ -39,7 +42,8 @@ export class EventChannel {
   readonly #watch: ReadableWatch;
   readonly #listeners = new Map<number, CmListener>();
   readonly #found = new BigUint64Array(new ArrayBuffer(8));
-  readonly #copy = Buffer.alloc(at.sizeof);
+  readonly #words = new BigUint64Array(at.sizeof / 8);
+  readonly #copy = Buffer.from(this.#words.buffer);
   #closed = false;
 
   private constructor() {
@@ -98,9 +102,10 @@ export class EventChannel {
     const library = librdmacm();
     const result = library.getCmEvent(this.pointer, this.#found);
     // At once, with no function or loop in between, where worker.terminate() could stop this thread: rdma_destroy_id
-    // waits until every event was acknowledged, and an acknowledged one is gone.
+    // waits until every event was acknowledged, an acknowledged one is gone, and with it the identifier of a request.
     if (result === 0) {
       copyFrom(this.#copy, this.#found[0], at.sizeof);
+      if (this.#words[LISTEN_ID] !== 0n) library.adoptId(this.#words[ID]);
       library.ackCmEvent(this.#found[0]);
     } else {
       const errno = koffi.errno();
@@ -108,7 +113,7 @@ export class EventChannel {
       return;
     }
     const event = readEvent(this.#copy);
-    const listening = Number(this.#copy.readBigUInt64LE(at.listen_id));
+    const listening = Number(this.#words[LISTEN_ID]);
     const listener = this.#listeners.get(event.kind === 'CONNECT_REQUEST' ? listening : event.id);
     if (listener !== undefined) listener.heard(event);
     // Of a listener that was closed meanwhile.

@@ -9,10 +9,10 @@ export interface Library {
   /** Ends with the thread, and the kernel's side of all its identifiers with it. */
   createEventChannel(): number;
   destroyEventChannel(channel: number): number;
-  /** One that comes about, here or by a request, is to be adopted. */
+  /** Ends with the thread: librdmacm holds a protection domain for each device as long as there is one on it. */
   createId(channel: number, id: BigUint64Array, context: number, portSpace: number): number;
-  /** Have it end with the thread: librdmacm holds a protection domain for each device as long as there is one. */
-  adoptId(id: number): void;
+  /** Have one that came about by a peer's request end with the thread, too. */
+  adoptId(id: bigint): void;
   /** One that refuses ends with the channel. */
   destroyId(id: number): void;
   bindAddr(id: number, address: Buffer): number;
@@ -61,7 +61,7 @@ function bind(lib: NativeLibrary): Library {
   return {
     createEventChannel: channel.begin(lib.func('rdma_create_event_channel', pointer, [])),
     destroyEventChannel: channel.end,
-    createId: lib.func('rdma_create_id', 'int', [pointer, 'void *', pointer, 'int']),
+    createId: id.beginInto(lib.func('rdma_create_id', 'int', [pointer, 'void *', pointer, 'int'])),
     adoptId: id.adopt,
     destroyId: id.end,
     bindAddr: lib.func('rdma_bind_addr', 'int', [pointer, 'void *']),

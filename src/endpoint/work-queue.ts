@@ -85,7 +85,7 @@ export class WorkQueue<List extends { clear(): unknown }> {
     this.#tellIdle();
   }
 
-  /** Settles when nothing waits and nothing is posted, or that is not to be hoped for. */
+  /** Settles when nothing waits, is being registered or is posted, or that is not to be hoped for. */
   idle(): Promise<void> {
     return new Promise((resolve) => {
       this.#idle.push(resolve);
@@ -94,7 +94,9 @@ export class WorkQueue<List extends { clear(): unknown }> {
   }
 
   #tellIdle(): void {
-    if (this.size === 0 || this.#abandoned) for (const resolve of this.#idle.splice(0)) resolve();
+    // What was given up while another thread registers it is nobody's before that is over.
+    const isIdle = this.size === 0 && !this.#preparing;
+    if (isIdle || this.#abandoned) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #heed(signal: AbortSignal, group: Group<List>): void {

@@ -14,8 +14,12 @@ export interface Lifetime {
    * go with what it is made from.
    */
   beginAsync<Args extends unknown[]>(create: Native<Args>): (...args: Args) => Promise<Outcome>;
+  /** The same of a call that returns 0 on success, and writes the address into its second argument then. */
+  beginInto<Args extends unknown[]>(
+    create: Native<[from: number, object: BigUint64Array, ...Args]>,
+  ): Call<[from: number, object: BigUint64Array, ...Args]>;
   /** Have an object that came about otherwise end with the thread, too. */
-  readonly adopt: (object: number) => void;
+  readonly adopt: (object: number | bigint) => void;
   /** End an object, given its address; 0, or a failure that has left it as it was. */
   readonly end: Call<[object: number]>;
   /** The same, by another thread. */
@@ -34,7 +38,7 @@ export function endsWithThread(library: Library, end: string, returns: 'int' | '
   const { add, remove } = (hooks ??= isMainThread ? NO_HOOKS : bindHooks());
   return {
     // terminate() stops JavaScript where a function begins and where a loop goes round, and nowhere else. So there is
-    // neither between the two calls of each of these: an object without its hook would stay, and a hook without its
+    // neither between the calls of each of these: an object without its hook would stay, and a hook without its
     // object would crash the process.
     begin:
       (create) =>
@@ -52,9 +56,15 @@ export function endsWithThread(library: Library, end: string, returns: 'int' | '
             done(error, object);
           });
         }),
-    adopt: (object) => {
-      add(ENV, hook, object);
-    },
+    beginInto:
+      (create) =>
+      (from, object, ...args) => {
+        const result = create(from, object, ...args);
+        if (result === 0) add(ENV, hook, object[0]);
+        return result;
+      },
+    // Bound, so that no function begins between what brought the object about and this.
+    adopt: add.bind(undefined, ENV, hook),
     end: (object) => {
       const result = returns === 'int' ? destroy(object) : (destroy(object), 0);
       if (result === 0) remove(ENV, hook, object);
@@ -81,7 +91,7 @@ export function endsWithThread(library: Library, end: string, returns: 'int' | '
 /** The `napi_env` of koffi in this thread. */
 const ENV: unknown = koffi.node.env;
 
-type Hook = (env: unknown, hook: bigint, object: number) => number;
+type Hook = (env: unknown, hook: bigint, object: number | bigint) => number;
 interface Hooks {
   add: Hook;
   remove: Hook;

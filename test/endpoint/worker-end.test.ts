@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { connect } from '../../src/endpoint/connect.js';
 import { kernelState, settlesAt } from '../survival/kernel-state.js';
 import { requireStack } from '../system/stack.js';
-import { connectionsThatLeaveNothing } from './fixture.js';
+import { connectionsThatLeaveNothing, hostOfDevice } from './fixture.js';
 
 const WORKERS = 3;
 
@@ -22,6 +23,23 @@ describe('a worker thread with endpoints', function () {
       // Not while it sets something up: koffi would take the process with it.
       await delay(200);
       assert.equal(await worker.terminate(), 1);
+      await settlesAt(before);
+    }
+  });
+
+  it('is_terminated_when_it_has_just_been_asked_for_a_connection_and_leaves_nothing', async () => {
+    const before = kernelState();
+    for (let n = 0; n < WORKERS; n++) {
+      const worker = new Worker(new URL('worker-asked.js', import.meta.url));
+      const [port] = (await once(worker, 'message')) as [number];
+      const controller = new AbortController();
+      const asking = connect({ host: hostOfDevice(), port, signal: controller.signal });
+      const asked = asking.catch(() => 'given up');
+      assert.deepEqual(await once(worker, 'message'), ['asked']);
+      await delay(200);
+      assert.equal(await worker.terminate(), 1);
+      controller.abort();
+      assert.equal(await asked, 'given up');
       await settlesAt(before);
     }
   });

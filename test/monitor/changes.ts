@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import koffi from 'koffi';
 import { MADV_DONTNEED, madvise, MAP_ANONYMOUS, MAP_SHARED } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
-import { MADV_FREE, MADV_REMOVE, MREMAP_MAYMOVE, MREMAP_FIXED } from '../../bench/coverage/mapping-flags.js';
+import { MADV_FREE, MADV_REMOVE, MREMAP_MAYMOVE, MREMAP_FIXED } from '../../bench/mapping-flags.js';
 
 const libc = koffi.load(null);
 type Call = (...args: number[]) => number;

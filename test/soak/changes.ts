@@ -1,4 +1,4 @@
-import { type Caller, byLibc, free, malloc, raw, removeSegment, shmget } from '../../bench/coverage/calls.js';
+import { type Caller, byLibc, free, malloc, raw, removeSegment, shmget } from '../../bench/system-calls.js';
 import * as kinds from '../../bench/coverage/kinds-of-memory.js';
 import type { Kind, Place } from '../../bench/coverage/kinds-of-memory.js';
 import { RegcacheError, systemError } from '../../src/errors.js';
@@ -27,7 +27,7 @@ import {
   MREMAP_FIXED,
   MREMAP_DONTUNMAP,
   SHM_REMAP,
-} from '../../bench/coverage/mapping-flags.js';
+} from '../../bench/mapping-flags.js';
 
 // linux/falloc.h
 const PUNCH_HOLE_KEEPING_SIZE = 3;

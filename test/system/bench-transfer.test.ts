@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { OPERATIONS } from '../../bench/transfer/cases.js';
-import { Connection } from '../../bench/transfer/connection.js';
+import { Connection } from '../../bench/connection.js';
 import { Messages } from '../../bench/transfer/messages.js';
 import { Stream } from '../../bench/transfer/stream.js';
 import { Acquired, Bounce, type Subject } from '../../bench/transfer/subjects.js';

@@ -401,6 +401,21 @@ describe('a refused request', () => {
     }
   });
 
+  it('a_peer_that_does_not_acknowledge_runs_out_of_retries_by_default', async () => {
+    const a = new Side();
+    const b = new Side();
+    try {
+      // The other side is not connected: its device drops what comes.
+      a.qp.connect(b.qp.local);
+      const from = a.memory(PAGE_SIZE);
+      a.qp.postSend(new SendRequests().send(1, from.address, 8, from.region.lkey));
+      assert.equal((await completions(a.cq, 1))[0].status, 'RETRY_EXC_ERR');
+    } finally {
+      a.close();
+      b.close();
+    }
+  });
+
   it('error_state_flushes_posted_receives', async () => {
     using pair = connectedPair();
     const { b } = pair;

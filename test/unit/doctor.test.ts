@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { examine, type Report } from '../../src/cli/doctor/examine.js';
@@ -84,6 +84,19 @@ describe('doctor, on a machine without the driver', function () {
     assert.match(finding(report, 'monitor').text, /a cache gets none, as the environment asks/);
     const slip = report.findings.find(({ status, id }) => id === 'environment' && status === 'warning');
     assert.match(slip!.text, /RDMA_REGCACHE_MONITER is set, and there is no such variable/);
+  });
+
+  it('warns of a connection manager that cannot be loaded', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rdma-regcache-'));
+    try {
+      writeFileSync(join(folder, 'librdmacm.so.1'), 'no library');
+      const { report } = doctor({ LD_LIBRARY_PATH: folder, RDMA_REGCACHE_DEVICE: NOWHERE });
+      const { status, text, facts } = finding(report, 'librdmacm');
+      assert.deepEqual([status, facts], ['warning', { code: 'ERR_NO_LIBRDMACM' }]);
+      assert.match(text, /^cannot load librdmacm\.so\.1; /);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('names a variable with a value that makes no sense, and goes on', () => {

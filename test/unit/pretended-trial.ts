@@ -1,11 +1,12 @@
 // Says what a trial of the coverage bench says, and tries nothing. A case's change is what to do.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { malloc, sbrk } from '../../bench/coverage/calls.js';
+import { existsSync, writeFileSync } from 'node:fs';
+import { malloc, sbrk } from '../../bench/system-calls.js';
 import type { Case, FromTrial } from '../../bench/coverage/cell.js';
 import { ALLOCATED } from '../../bench/coverage/kinds-of-memory.js';
 import { forkIdle } from '../../bench/coverage/idle-process.js';
 import { OutsideProcess } from '../../bench/coverage/outside.js';
+import { childrenOf } from '../../bench/coverage/waiting.js';
 
 const cases = JSON.parse(process.argv[3]) as Case[];
 const pause = (milliseconds: number): Promise<void> =>
@@ -40,7 +41,7 @@ for (const one of cases) {
   if (what === 'hangs with processes of its own') {
     new OutsideProcess();
     forkIdle();
-    writeFileSync(file, readFileSync(`/proc/${process.pid}/task/${process.pid}/children`));
+    writeFileSync(file, childrenOf(process.pid).join(' '));
     await pause(FOR_EVER);
   }
   if (what === 'hangs once' && !existsSync(file)) {

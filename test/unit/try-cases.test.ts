@@ -55,11 +55,13 @@ describe('bench: coverage: what does not come', function () {
       );
   });
 
-  it('takes along the processes that it has started', async () => {
+  it('takes along the processes that it has started, and says what they do', async () => {
     const file = join(folder, 'processes');
     await tryCases('kept', cases(`hangs with processes of its own, ${file}`), () => undefined, trial);
-    const processes = readFileSync(file, 'latin1').trim().split(' ');
+    const processes = readFileSync(file, 'latin1').split(' ');
     assert.equal(processes.length, 2);
+    for (const process of processes)
+      assert.match(late.at(-1)!, new RegExp(`^  process ${process}: .*\n  \\d+ x \\S`, 'm'));
     while (processes.some(isAlive)) await sleep(50);
   });
 

@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,6 +19,7 @@ import { Progress } from '../../../examples/file-sender/progress.js';
 import { type Sent, sendFile } from '../../../examples/file-sender/sender.js';
 import { startServer } from '../../../examples/server-process.js';
 import { connect } from '../../../src/endpoint/connect.js';
+import { needs } from '../../needs.js';
 import { requireStack } from '../../system/stack.js';
 import { mainOf, runExample, startExample } from './example.js';
 
@@ -127,6 +138,27 @@ describe('example: file-sender', function () {
     const nowhere = await runExample('file-sender', '--folder', join(folder, 'nowhere'), file);
     assert.equal(nowhere.status, 1);
     assert.match(nowhere.stderr, /^file-sender: the receiver says: ENOENT.*nowhere\/file\.part'$/m);
+  });
+
+  it('what_the_receiver_fails_of_in_the_end_is_told_the_sender', async () => {
+    mkdirSync(join(received, 'file'));
+    writeFileSync(join(received, 'file.part'), readFileSync(file));
+    const { status, stderr } = await runExample('file-sender', '--folder', received, file);
+    assert.equal(status, 1);
+    assert.match(stderr, /^file-sender: the receiver says: EISDIR\b.*$/m);
+    assert.equal(sizeOf(join(received, 'file.part')), BYTES, 'all of it is there');
+  });
+
+  it('what_the_receiver_fails_of_in_the_middle_is_told_the_sender', async function () {
+    needs(this, 'root');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', received]);
+    try {
+      const { status, stderr } = await runExample('file-sender', '--folder', received, file);
+      assert.equal(status, 1);
+      assert.match(stderr, /^file-sender: the receiver says: ENOSPC\b.*$/m);
+    } finally {
+      execFileSync('umount', ['--lazy', received]);
+    }
   });
 
   it('takes_no_name_that_is_that_of_half_a_file', async () => {

@@ -95,6 +95,16 @@ describe('example: key-value', function () {
     assert.deepEqual((await getting)?.value, Buffer.alloc(3000, 'new'));
   });
 
+  it('a_client_that_cannot_make_out_the_greeting_disconnects', async () => {
+    await using listener = await listen();
+    const connecting = KeyValueClient.connect(hostOfDevice(), listener.port);
+    await using endpoint = await listener.accept();
+    const closed = once(endpoint, 'close', { signal: AbortSignal.timeout(10_000) });
+    await endpoint.send(Buffer.from('no JSON'));
+    await assert.rejects(connecting, SyntaxError);
+    await closed;
+  });
+
   it('several_clients_never_get_a_torn_value', async () => {
     const { status, stdout, stderr } = await runExample(
       'key-value',

@@ -138,6 +138,17 @@ describe('example: stream', function () {
     assert.match(String((await error)[0]), /ERR_DISCONNECTED/);
   });
 
+  it('a_peer_that_disconnects_with_its_end_is_an_error_for_who_has_not_sent_all', async () => {
+    const writer = new EndpointStream(both.client, { allowHalfOpen: true });
+    writer.resume();
+    const writing = pipeline(Readable.from(chunksOf(contentOf(20 * 2 ** 20), 100_000)), writer);
+    const end = both.server.send(undefined, { immediate: 0 });
+    await both.server.receive();
+    await end;
+    both.server.destroy();
+    await assert.rejects(writing, { code: 'ERR_DISCONNECTED' });
+  });
+
   it('a_file_goes_through_two_processes_and_comes_back', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'stream-'));
     try {

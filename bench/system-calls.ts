@@ -1,7 +1,7 @@
 import koffi from 'koffi';
-import { systemError } from '../../src/errors.js';
-import { addressOf, type Memory } from '../../src/memory/locate.js';
-import * as libc from '../../src/system/libc.js';
+import { systemError } from '../src/errors.js';
+import { addressOf, type Memory } from '../src/memory/locate.js';
+import * as libc from '../src/system/libc.js';
 
 type Call = (...numbers: number[]) => number;
 

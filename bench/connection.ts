@@ -1,10 +1,10 @@
-import { Access } from '../../src/access.js';
-import { addressOf } from '../../src/memory/locate.js';
-import type { CompletionQueue } from '../../src/verbs/completion-queue.js';
-import { openDevice } from '../../src/verbs/device.js';
-import type { MemoryRegion } from '../../src/verbs/memory-region.js';
-import type { ProtectionDomain } from '../../src/verbs/protection-domain.js';
-import type { QueuePair } from '../../src/verbs/queue-pair.js';
+import { Access } from '../src/access.js';
+import { addressOf } from '../src/memory/locate.js';
+import type { CompletionQueue } from '../src/verbs/completion-queue.js';
+import { openDevice } from '../src/verbs/device.js';
+import type { MemoryRegion } from '../src/verbs/memory-region.js';
+import type { ProtectionDomain } from '../src/verbs/protection-domain.js';
+import type { QueuePair } from '../src/verbs/queue-pair.js';
 
 /** A queue pair connected to another one of this process, whose memory it may write and read. */
 export class Connection {
