@@ -27,7 +27,7 @@ type Cell<T> = T | number | undefined;
  * the block; so a large registration needs few cells. Of cells in a row that are given to the same object only the first
  * need hold it: a cell that is taken and holds nothing is given to whom the one before it is given to. So many pages are
  * given away at the cost of few. Whoever is found so is put into the cell, and found at once from then on. The first cell
- * of a node that is taken holds something, and no node has all its cells alike.
+ * of a node, if it is taken, always holds something, and no node but the root has all its cells alike.
  *
  * The objects themselves are in the cells, as each place in memory that a look-up visits may be one that no processor has
  * near. Page numbers may have more than 32 bits: bitwise operators take the lowest.
@@ -79,6 +79,10 @@ export class PageTable<T extends object> {
 
   /** Whom a page is given to. @param page as for `quick` */
   get(page: number): T | undefined {
+    return this.quick(page) ?? this.#ask(page);
+  }
+
+  #ask(page: number): T | undefined {
     let bits = ROOT_BITS;
     let at = (page / 2 ** ROOT_BITS) | 0;
     let cell = this.#cells[at];
@@ -197,8 +201,8 @@ export class PageTable<T extends object> {
     const node = this.#free.pop() ?? this.#end;
     this.#moved = true;
     if (node === this.#end) {
+      if (node === this.#cells.length) this.#grow();
       this.#end += NODE;
-      if (this.#end > this.#cells.length) this.#grow();
     }
     // A new or free one holds nothing already.
     if (was !== undefined) this.#fillCells(node, node + NODE, 0, was);
@@ -218,19 +222,15 @@ export class PageTable<T extends object> {
   #grow(): void {
     // Twice as large, as each is copied to the next, or by a quarter where most of a large cache's memory is here.
     const growth = this.#cells.length < LARGE ? 2 : 1.25;
-    const nodes = Math.ceil((this.#cells.length / NODE) * growth);
-    const length = nodes * NODE;
-    const old = this.#cells;
-    this.#cells = cells(length);
-    for (
-      let at = this.#saying.first(0, old.length);
-      at < old.length;
-      at = this.#saying.first(at + 1, old.length)
-    ) {
-      this.#cells[at] = old[at];
+    const length = Math.ceil((this.#cells.length / NODE) * growth) * NODE;
+    const [old, saying] = [this.#cells, this.#saying];
+    const grown = cells<T>(length);
+    for (let at = saying.first(0, old.length); at < old.length; at = saying.first(at + 1, old.length)) {
+      grown[at] = old[at];
     }
-    this.#taken = new BitSet(length, this.#taken);
-    this.#saying = new BitSet(length, this.#saying);
+    // All or none of them, should there be no memory.
+    const [takenAfter, sayingAfter] = [new BitSet(length, this.#taken), new BitSet(length, saying)];
+    [this.#cells, this.#taken, this.#saying] = [grown, takenAfter, sayingAfter];
   }
 
   /** Give back memory when nothing but the root is in use. */

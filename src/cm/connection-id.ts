@@ -72,7 +72,7 @@ export class ConnectionId {
   }
 
   /**
-   * Another at the address of this machine that this one has, bound to the same device: to be told when that goes.
+   * Another at the address of this machine that this one has, bound to a device that has it: to be told when that goes.
    * @throws what `create` throws, or the error of rdma_bind_addr(3)
    */
   atSameAddress(): ConnectionId {
@@ -245,13 +245,11 @@ function encode(parameters: ConnectionParameters): Buffer {
   return bytes;
 }
 
+const NO_WAY = 'no RDMA device has a way to that address: see `rdma link` and `ip route`';
+
 /** What failed, with the errno where the event has none, and what to do. */
 const FAILURES: Partial<Record<EventKind, readonly [syscall: string, errno: number, advice: string]>> = {
-  ADDR_ERROR: [
-    'rdma_resolve_addr',
-    E.EADDRNOTAVAIL,
-    'no RDMA device has a way to that address: see `rdma link` and `ip route`',
-  ],
+  ADDR_ERROR: ['rdma_resolve_addr', E.EADDRNOTAVAIL, NO_WAY],
   ROUTE_ERROR: ['rdma_resolve_route', E.EHOSTUNREACH, 'there is no route to the peer'],
   CONNECT_ERROR: ['rdma_connect', E.ECONNABORTED, 'the connection could not be set up'],
   UNREACHABLE: ['rdma_connect', E.ETIMEDOUT, 'the peer does not answer'],
@@ -270,14 +268,16 @@ function eventError({ kind, status }: CmEvent): RegcacheError {
 const isAny = (address: Buffer): boolean =>
   address.subarray(LAYOUT.sockaddr_in.sin_addr).every((byte) => byte === 0);
 
+/** Calls that take an address of this machine's own. */
+const OF_A_LISTENER = ['rdma_bind_addr', 'rdma_listen'];
+const NOT_OURS =
+  'no RDMA device has that address (see `rdma link` and `ip address`), or another program listens there';
+
 function callError(errno: number, syscall: string): RegcacheError {
-  if (errno === E.EADDRINUSE) return systemError(errno, syscall, 'another program listens on that port');
-  if (errno === E.ENODEV || errno === E.EADDRNOTAVAIL) {
-    return systemError(
-      errno,
-      syscall,
-      'no RDMA device has that address (see `rdma link` and `ip address`), or another program listens there',
-    );
+  const listens = OF_A_LISTENER.includes(syscall);
+  if (listens && errno === E.EADDRINUSE) {
+    return systemError(errno, syscall, 'another program listens on that port');
   }
-  return systemError(errno, syscall);
+  const noneHas = [E.ENODEV, E.EADDRNOTAVAIL, E.ENETUNREACH, E.EHOSTUNREACH].includes(errno);
+  return systemError(errno, syscall, noneHas ? (listens ? NOT_OURS : NO_WAY) : undefined);
 }

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events';
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import { resolveHost } from '../cm/address.js';
 import { ConnectionId } from '../cm/connection-id.js';
 import type { CmEvent } from '../cm/event-channel.js';
 import { regcacheError, type RegcacheError } from '../errors.js';
+import { showFacts } from '../inspection.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { Arrivals } from './arrivals.js';
 import type { Abortable, Endpoint } from './endpoint.js';
@@ -48,6 +50,8 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   readonly #handshakes = new Map<ConnectionId, Promise<void>>();
   /** By device, so that what connections share outlasts each of them. */
   readonly #domains = new Map<string, KeptDomain>();
+  /** Of those whose device is gone, which settle and never reject. */
+  readonly #releases = new Set<Promise<void>>();
 
   /** @internal */
   constructor(id: ConnectionId, options: CheckedOptions, backlog: number) {
@@ -109,6 +113,13 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     return this.close();
   }
 
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    const { port, closed } = this;
+    const [connecting, connected] = [this.#handshakes.size, this.#connected.length];
+    return showFacts('Listener', { port, connecting, connected, closed }, depth, options);
+  }
+
   #end(error: RegcacheError): Promise<void> {
     return (this.#closing ??= this.#close(error));
   }
@@ -122,6 +133,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     await Promise.all([
       ...this.#connected.takeAll().map((endpoint) => endpoint.close()),
       ...[...this.#domains.values()].map((domain) => domain.release()),
+      ...this.#releases,
     ]);
   }
 
@@ -139,8 +151,12 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   async #shakeHands(id: ConnectionId, request: CmEvent): Promise<void> {
     try {
-      this.#keepDomain(id);
-      this.#connected.push(await establish(id, this.#options, (link) => link.accept(request)));
+      const gone = this.#keepDomain(id);
+      const endpoint = await establish(id, this.#options, (link) => link.accept(request));
+      endpoint.once('close', (error) => {
+        if ((error?.cause as RegcacheError | undefined)?.code === 'ERR_NO_RDMA_DEVICE') gone();
+      });
+      this.#connected.push(endpoint);
     } catch (error) {
       refuse(id);
       // What a listener of the event throws is no failure of the handshake.
@@ -148,14 +164,20 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     }
   }
 
-  #keepDomain(id: ConnectionId): void {
+  /** @returns to be called when the device of a connection is gone */
+  #keepDomain(id: ConnectionId): () => void {
     const device = id.device!;
-    if (this.#domains.has(device)) return;
-    const kept = new KeptDomain(id, device, this.#options, () => {
+    let kept = this.#domains.get(device);
+    const gone = (): void => {
       // Another of its name may take its place.
-      this.#domains.delete(device);
-    });
-    this.#domains.set(device, kept);
+      if (this.#domains.get(device) === kept) this.#domains.delete(device);
+      const released = kept!.release().catch(() => undefined);
+      this.#releases.add(released);
+      void released.then(() => this.#releases.delete(released));
+    };
+    if (kept === undefined)
+      this.#domains.set(device, (kept = new KeptDomain(id, device, this.#options, gone)));
+    return gone;
   }
 }
 

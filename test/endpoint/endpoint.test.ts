@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { inspect } from 'node:util';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Access } from '../../src/access.js';
@@ -437,12 +438,21 @@ describe('an endpoint', function () {
         syscall: 'rdma_bind_addr',
         message: /no RDMA device has that address/,
       });
-      await assert.rejects(connect({ host: '203.0.113.9', port: 1 }), { name: 'RegcacheError' });
+      const elsewhere = { host: '203.0.113.9', port: 1 };
+      await assert.rejects(connect(elsewhere), {
+        name: 'RegcacheError',
+        message: /no RDMA device has a way/,
+      });
+      await assert.rejects(listen(elsewhere), {
+        message: /no RDMA device has that address .* another program/,
+      });
     });
 
     it('a_port_that_is_taken_and_connections_over_the_backlog', async () => {
       await using listener = await listen({ backlog: 1 });
       const { port } = listener;
+      const shown = `Listener { port: ${port}, connecting: 0, connected: 0, closed: false }`;
+      assert.equal(inspect(listener, { breakLength: Infinity }), shown);
       await assert.rejects(listen({ port }), { code: 'EADDRINUSE' });
       const host = hostOfDevice();
       const first = await connect({ host, port });
