@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { findTool } from '../../native/vm/tool.js';
-import { HUGE_PAGES } from './places.js';
 
 /** What this process, the device and the kernel hold. */
 export interface Held {
@@ -124,13 +123,13 @@ export function giveBack(collect: () => void): void {
 }
 
 /**
- * So many that none of those that use them goes without; for root only.
+ * For root only.
  * @throws when the kernel has not that many
  */
-export function provideHugePages(): void {
+export function provideHugePages(count: number): void {
   const setting = '/proc/sys/vm/nr_hugepages';
   const there = (): number => Number(readFileSync(setting, 'latin1'));
   // A signal ends the kernel's search before it has all (a profiler's, say).
-  for (let tries = 0; there() < HUGE_PAGES && tries < 10; tries++) writeFileSync(setting, String(HUGE_PAGES));
-  if (there() < HUGE_PAGES) throw new Error(`there are ${there()} huge pages, ${HUGE_PAGES} are needed`);
+  for (let tries = 0; there() < count && tries < 10; tries++) writeFileSync(setting, String(count));
+  if (there() < count) throw new Error(`there are ${there()} huge pages, ${count} are needed`);
 }
