@@ -1,6 +1,6 @@
 import koffi from 'koffi';
 import { regcacheError, RegcacheError, systemError } from '../errors.js';
-import { E } from '../system/libc.js';
+import { copyFrom, E } from '../system/libc.js';
 import { LAYOUT as VERBS } from '../verbs/layout.js';
 import { readPointer, readString } from '../verbs/library.js';
 import { type CmEvent, EventChannel } from './event-channel.js';
@@ -72,6 +72,25 @@ export class ConnectionId {
     return new ConnectionId(EventChannel.get(), request.id);
   }
 
+  /**
+   * Another at the address of this machine that this one has, bound to the same device: to be told when that goes.
+   * @throws what `create` throws, or the error of rdma_bind_addr(3)
+   */
+  atSameAddress(): ConnectionId {
+    const address = Buffer.alloc(LAYOUT.sockaddr_in6.sizeof);
+    copyFrom(address, this.#open() + LAYOUT.rdma_cm_id['route.addr.src_addr'], address.length);
+    // At any port.
+    address.writeUInt16BE(0, LAYOUT.sockaddr_in.sin_port);
+    const other = ConnectionId.create();
+    try {
+      other.#bind(address);
+      return other;
+    } catch (error) {
+      other.close();
+      throw error;
+    }
+  }
+
   get closed(): boolean {
     return this.#pointer === 0;
   }
@@ -126,12 +145,7 @@ export class ConnectionId {
 
   /** Take connections at a `struct sockaddr`; requests come to `onEvent`. */
   listen(address: Buffer, backlog: number): void {
-    if (librdmacm().bindAddr(this.#open(), address) !== 0) {
-      const errno = koffi.errno();
-      // Of a port that is taken at any address, the kernel says that there is no such address (drivers/infiniband/core/cma.c).
-      const taken = errno === E.EADDRNOTAVAIL && isAny(address);
-      throw callError(taken ? E.EADDRINUSE : errno, 'rdma_bind_addr');
-    }
+    this.#bind(address);
     this.#call('rdma_listen', (library, id) => library.listen(id, backlog));
   }
 
@@ -175,6 +189,15 @@ export class ConnectionId {
   #open(): number {
     if (this.#pointer === 0) throw regcacheError('ERR_CLOSED', 'this connection was closed before');
     return this.#pointer;
+  }
+
+  #bind(address: Buffer): void {
+    if (librdmacm().bindAddr(this.#open(), address) !== 0) {
+      const errno = koffi.errno();
+      // Of a port that is taken at any address, the kernel says that there is no such address (drivers/infiniband/core/cma.c).
+      const taken = errno === E.EADDRNOTAVAIL && isAny(address);
+      throw callError(taken ? E.EADDRINUSE : errno, 'rdma_bind_addr');
+    }
   }
 
   #call(syscall: string, call: (library: Library, id: number) => number): void {

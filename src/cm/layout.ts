@@ -5,7 +5,16 @@
  */
 export const LAYOUT = {
   rdma_event_channel: { sizeof: 4, fd: 0 },
-  rdma_cm_id: { sizeof: 416, verbs: 0, channel: 8, context: 16, qp: 24, ps: 344, port_num: 348 },
+  rdma_cm_id: {
+    sizeof: 416,
+    verbs: 0,
+    channel: 8,
+    context: 16,
+    qp: 24,
+    'route.addr.src_addr': 32,
+    ps: 344,
+    port_num: 348,
+  },
   rdma_conn_param: {
     sizeof: 24,
     private_data: 0,

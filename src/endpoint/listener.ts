@@ -4,10 +4,10 @@ import { ConnectionId } from '../cm/connection-id.js';
 import type { CmEvent } from '../cm/event-channel.js';
 import { regcacheError, type RegcacheError } from '../errors.js';
 import { checkSignal, takeOptions } from '../options.js';
-import { type Domain, holdDomain } from './domain.js';
 import { Arrivals } from './arrivals.js';
 import type { Abortable, Endpoint } from './endpoint.js';
 import { establish } from './establish.js';
+import { KeptDomain } from './kept-domain.js';
 import { type CheckedOptions, type ListenOptions, takeListenOptions } from './options.js';
 
 export interface ListenerEvents {
@@ -46,8 +46,8 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   #closing: Promise<void> | undefined;
   /** Handshakes under way, which settle and never reject. */
   readonly #handshakes = new Map<ConnectionId, Promise<void>>();
-  /** So that what connections share outlasts each of them. */
-  readonly #domains = new Map<string, Domain>();
+  /** By device, so that what connections share outlasts each of them. */
+  readonly #domains = new Map<string, KeptDomain>();
 
   /** @internal */
   constructor(id: ConnectionId, options: CheckedOptions, backlog: number) {
@@ -121,7 +121,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     this.#connected.end(error);
     await Promise.all([
       ...this.#connected.takeAll().map((endpoint) => endpoint.close()),
-      ...[...this.#domains.keys()].map((device) => this.#letGoOf(device)),
+      ...[...this.#domains.values()].map((domain) => domain.release()),
     ]);
   }
 
@@ -139,15 +139,8 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   async #shakeHands(id: ConnectionId, request: CmEvent): Promise<void> {
     try {
-      const device = id.device!;
-      if (!this.#domains.has(device)) this.#domains.set(device, holdDomain(device, this.#options));
-      const endpoint = await establish(id, this.#options, (link) => link.accept(request));
-      endpoint.once('close', (error) => {
-        // Another of its name may take its place, and the last to hold the old one would keep it from going.
-        const gone = (error?.cause as RegcacheError | undefined)?.code === 'ERR_NO_RDMA_DEVICE';
-        if (gone) this.#letGoOf(device).catch(() => undefined);
-      });
-      this.#connected.push(endpoint);
+      this.#keepDomain(id);
+      this.#connected.push(await establish(id, this.#options, (link) => link.accept(request)));
     } catch (error) {
       refuse(id);
       // What a listener of the event throws is no failure of the handshake.
@@ -155,10 +148,14 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     }
   }
 
-  async #letGoOf(device: string): Promise<void> {
-    const domain = this.#domains.get(device);
-    this.#domains.delete(device);
-    await domain?.release();
+  #keepDomain(id: ConnectionId): void {
+    const device = id.device!;
+    if (this.#domains.has(device)) return;
+    const kept = new KeptDomain(id, device, this.#options, () => {
+      // Another of its name may take its place.
+      this.#domains.delete(device);
+    });
+    this.#domains.set(device, kept);
   }
 }
 
