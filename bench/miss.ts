@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT } from '../native/vm/project.js';
-import { miss, STEPS, TARGET } from './about/miss.js';
+import { GROWING, miss, STEPS, TARGET } from './about/miss.js';
 import { inTurn, startMeter, type Meter, type Turns } from './meter.js';
 import type { Miss } from './miss/process.js';
 import { onThisMachine } from './monitors.js';
@@ -93,6 +93,13 @@ function row(
     what: STEPS[step],
     KiB: bytes / KIB,
     ...(own === undefined ? {} : ownCells(own.map((sample) => sample[step]))),
+    ...(own !== undefined && step === 'make'
+      ? measured(
+          GROWING,
+          own.map(({ growing }) => growing),
+          2,
+        )
+      : {}),
     ...sideBySide(of(step), 1),
     ...(step === 'make' ? measured('prefault', of('prefault').get('alone')!, 1) : {}),
   };
@@ -115,12 +122,22 @@ function render(result: Result, made: readonly Row[], ended: readonly Row[], pat
     "alone: without a cache, the registrar's call and nothing else; the others: all that a cache does for a miss under",
     'that monitor, watching included; none keeps nothing. prefault: to ask for pages that are there, which is left out.',
     ...(where === 'host'
-      ? ['cache itself: beyond the calls of registrar and monitor, us of CPU time; target: below that']
+      ? [
+          'cache itself: beyond the calls of registrar and monitor, us of CPU time; target: below that',
+          `${GROWING}: the same in a cache that never held so much before`,
+        ]
       : []),
     ...ratiosOnly(result),
     '',
     STEPS.make,
-    table(comparison(result, made, ['KiB'], [...subjects, 'prefault', ...ours])),
+    table(
+      comparison(
+        result,
+        made,
+        ['KiB'],
+        [...subjects, 'prefault', ...ours, ...(where === 'host' ? [GROWING] : [])],
+      ),
+    ),
     '',
     STEPS.end,
     table(comparison(result, ended, ['KiB'], [...subjects, ...ours])),

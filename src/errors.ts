@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   ERR_NO_RDMA_DEVICE: 'there is no RDMA device, or none of the name asked for',
   ERR_RDMA_ACCESS: 'no permission to open the RDMA device',
   ERR_NO_LIBRDMACM: 'librdmacm is not installed or cannot be loaded',
+  ERR_NO_PROM_CLIENT: 'prom-client, which the metrics are made with, is not installed or cannot be loaded',
   ERR_DISCONNECTED:
     'the connection ended before the operation was done; `cause` says what broke it, if anything did',
   ERR_WORK_COMPLETION: 'a work request failed; `status` says how',

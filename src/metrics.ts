@@ -1,4 +1,6 @@
-import { Counter, Gauge, type Registry, register as defaultRegistry } from 'prom-client';
+import { createRequire } from 'node:module';
+import type * as PromClient from 'prom-client';
+import type { Counter, Gauge, Registry } from 'prom-client';
 import { RegistrationCache } from './cache/cache.js';
 import type { Statistics } from './cache/statistics.js';
 import { regcacheError, shown } from './errors.js';
@@ -46,12 +48,34 @@ const GAUGES = {
 
 type Labels = Readonly<Record<string, string>>;
 
+/** A label of the metrics' own. */
+const SIZE_LABEL = 'from_bytes';
+
+/**
+ * Loaded when it is needed, so that there is somebody to tell that it is missing.
+ * @throws ERR_NO_PROM_CLIENT
+ */
+function promClient(): typeof PromClient {
+  try {
+    return createRequire(import.meta.url)('prom-client') as typeof PromClient;
+  } catch (cause) {
+    throw regcacheError(
+      'ERR_NO_PROM_CLIENT',
+      'prom-client, which the metrics are made with, cannot be loaded',
+      {
+        advice: 'npm install prom-client',
+        cause,
+      },
+    );
+  }
+}
+
 /** The metrics of a registry, and the caches that they are about. */
 class Metrics {
   readonly #caches = new Map<RegistrationCache, Labels>();
   readonly #labelNames: readonly string[];
 
-  constructor(registry: Registry, labelNames: readonly string[]) {
+  constructor({ Counter, Gauge }: typeof PromClient, registry: Registry, labelNames: readonly string[]) {
     this.#labelNames = labelNames;
     const registers = [registry];
     const each = (tell: (cache: RegistrationCache, labels: Labels) => void): void => {
@@ -84,13 +108,13 @@ class Metrics {
     new Gauge({
       name: 'rdma_regcache_registered_by_size',
       help: 'Registrations now, by the least length in bytes, a power of two, of their class',
-      labelNames: [...labelNames, 'from_bytes'],
+      labelNames: [...labelNames, SIZE_LABEL],
       registers,
       collect(): void {
         this.reset();
         each((cache, labels) => {
           for (const { from, registrations } of cache.sizes())
-            this.inc({ ...labels, from_bytes: String(from) }, registrations);
+            this.inc({ ...labels, [SIZE_LABEL]: String(from) }, registrations);
         });
       },
     });
@@ -119,20 +143,46 @@ const metricsOf = new WeakMap<Registry, Metrics>();
  * Have Prometheus metrics made of a cache's statistics, with prom-client, each time they are collected. A cache that
  * was closed is left out.
  * @returns a function that leaves it out from now on
- * @throws ERR_INVALID_OPTION, ERR_CLOSED
+ * @throws ERR_INVALID_OPTION, ERR_CLOSED, ERR_NO_PROM_CLIENT
  */
 export function register(cache: RegistrationCache, options: MetricsOptions = {}): () => void {
-  const { register: registry = defaultRegistry, labels = {} } = takeOptions(options, ['register', 'labels']);
+  const taken = takeOptions(options, ['register', 'labels']);
+  const labels = { ...taken.labels };
   if (!(cache instanceof RegistrationCache)) refuseOption('cache', `is a cache, not ${shown(cache)}`);
   if (cache.closed) throw regcacheError('ERR_CLOSED', 'the cache was closed');
-  let metrics = metricsOf.get(registry);
-  if (metrics === undefined) {
-    metrics = new Metrics(registry, Object.keys(labels).sort());
-    metricsOf.set(registry, metrics);
-  }
-  metrics.add(cache, { ...labels });
-  const found = metrics;
+  checkLabels(labels);
+  const client = promClient();
+  const { register: registry = client.register } = taken;
+  const metrics = metricsOf.get(registry) ?? makeMetrics(client, registry, Object.keys(labels).sort());
+  metrics.add(cache, labels);
   return () => {
-    found.remove(cache);
+    metrics.remove(cache);
   };
+}
+
+function makeMetrics(client: typeof PromClient, registry: Registry, labelNames: readonly string[]): Metrics {
+  let metrics: Metrics;
+  try {
+    metrics = new Metrics(client, registry, labelNames);
+  } catch (cause) {
+    throw regcacheError('ERR_INVALID_OPTION', 'option register takes no metrics of this package', {
+      advice: 'it is a Registry of prom-client that has none of another copy of it; see the cause',
+      cause,
+    });
+  }
+  metricsOf.set(registry, metrics);
+  return metrics;
+}
+
+/** Of names that Prometheus has (its data model), and texts. @throws ERR_INVALID_OPTION */
+function checkLabels(labels: Labels): void {
+  for (const [name, value] of Object.entries<unknown>(labels)) {
+    if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name === SIZE_LABEL) {
+      refuseOption(
+        'labels',
+        `has names of letters, digits and _ that do not begin with a digit, and are not ${SIZE_LABEL}, which is taken; not ${shown(name)}`,
+      );
+    }
+    if (typeof value !== 'string') refuseOption('labels', `has a text for ${name}, not ${shown(value)}`);
+  }
 }

@@ -1,10 +1,8 @@
 /** Sends a file through memory of the receiver's, goes on after an interruption, and compares checksums. */
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
 import { connect } from 'rdma-regcache';
 import { run } from '../command-line.js';
 import { reachServer } from '../server-process.js';
+import { folderFor } from './folder.js';
 import { parseOptions } from './options.js';
 import { Progress } from './progress.js';
 import { receiveFiles } from './receiver.js';
@@ -18,9 +16,8 @@ await run('file-sender', async () => {
     await receiveFiles(role.port, options.folder ?? '.');
     return;
   }
-  const folder =
-    role.is === 'both' ? resolve(options.folder ?? mkdtempSync(join(tmpdir(), 'received-'))) : undefined;
-  using server = await reachServer(role, import.meta.url, folder === undefined ? [] : ['--folder', folder]);
+  using received = role.is === 'both' ? folderFor(options.folder) : undefined;
+  using server = await reachServer(role, import.meta.url, received && ['--folder', received.path]);
   await using endpoint = await connect({ host: server.host, port: server.port });
   const progress = new Progress(process.stderr);
   const sent = await sendFile(endpoint, options.file!, (done, bytes) => {
@@ -32,6 +29,6 @@ await run('file-sender', async () => {
   else {
     const before = sent.alreadyThere === 0 ? '' : `, ${sent.alreadyThere} were there already`;
     console.log(`${sent.sent} bytes sent${before}; SHA-256 ${sent.sha256} at both ends`);
-    if (folder !== undefined) console.log(`received in ${folder}`);
+    if (received !== undefined) console.log(received.text);
   }
 });

@@ -1,5 +1,7 @@
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
+import { showFacts } from '../inspection.js';
 import { checkRange, type Memory } from '../memory/locate.js';
 import { checkBoolean, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
@@ -682,6 +684,17 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.end();
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    const { registered, pinnedBytes, acquires, hits, misses } = this.statistics();
+    const { bypass, closed } = this;
+    const facts = {
+      ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
+      ...{ acquires, hits, misses, bypass, closed },
+    };
+    return showFacts('RegistrationCache', facts, depth, options);
   }
 
   /** Let acquires try a hit first, or send them all the slow way. */

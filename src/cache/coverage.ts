@@ -18,16 +18,17 @@ export class Coverage {
   readonly #next = new Map<Entry, Entry>();
 
   /**
-   * The registration that covers a page and reaches furthest.
+   * The registration that covers a page and reaches furthest, if that is known at once: where it begins, and where it was
+   * found before.
    * @param page its number; a fraction does not matter
    */
-  atPage(page: number): Entry | undefined {
-    return this.#table.get(page);
+  quicklyAtPage(page: number): Entry | undefined {
+    return this.#table.quick(page);
   }
 
   /** The registration that covers all bytes from `start` (inclusive) to `end` (exclusive), if there is one. */
   find(start: number, end: number): Entry | undefined {
-    const entry = this.atPage(start / PAGE_SIZE);
+    const entry = this.#table.get(start / PAGE_SIZE);
     return entry !== undefined && end <= entry.end ? entry : undefined;
   }
 

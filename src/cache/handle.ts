@@ -1,4 +1,6 @@
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import { regcacheError } from '../errors.js';
+import { factsOf, showFacts } from '../inspection.js';
 import type { Entry, Registration } from './registration.js';
 
 /** One acquire of an entry: a second release is an error of whoever holds this, and of nobody else. */
@@ -52,5 +54,9 @@ export class Handle implements Registration {
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return showFacts('Registration', { ...factsOf(this.entry), released: this.#released }, depth, options);
   }
 }

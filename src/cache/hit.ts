@@ -129,7 +129,7 @@ export abstract class HitPath extends EventEmitter<CacheEvents> {
       length > 0 &&
       (length | 0) === length
     ) {
-      const entry = this.#writable.atPage(address * PAGES_PER_BYTE);
+      const entry = this.#writable.quicklyAtPage(address * PAGES_PER_BYTE);
       if (entry !== undefined && entry.reaches(address, length) && this.#isCurrent(entry)) {
         this.#hits++;
         entry.use();

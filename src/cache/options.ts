@@ -1,4 +1,4 @@
-import { shown } from '../errors.js';
+import { regcacheError, shown } from '../errors.js';
 import type { MonitorChoice } from '../monitor/choice.js';
 import { viewsOf } from '../monitor/live-views.js';
 import type { MemoryMonitor } from '../monitor/monitor.js';
@@ -102,6 +102,17 @@ type Optional = 'witness' | 'monitorChoice';
  * @throws ERR_INVALID_OPTION for unknown names and values out of range
  */
 export function checkOptions(options: CacheOptions): CheckedOptions {
+  const { monitor, registrar } = takeFields(options, ['monitor', 'registrar']);
+  const named = typeof monitor === 'string';
+  if (named || ((monitor as unknown) === undefined && (registrar as unknown) === undefined)) {
+    throw regcacheError(
+      'ERR_INVALID_OPTION',
+      named
+        ? `option monitor is an object that watches memory, not ${shown(monitor)}`
+        : 'a cache is made of a monitor and a registrar',
+      { advice: 'createCache(protectionDomain, { monitor }) takes names, and finds the rest itself' },
+    );
+  }
   const checked: CheckedOptions = { ...DEFAULTS, ...takeOptions(options, KNOWN) };
   checkObject('monitor', checked.monitor, ['watch', 'unwatch', 'drain', 'close']);
   const { counter } = takeFields(viewsOf(checked.monitor), ['counter']);

@@ -1,3 +1,5 @@
+import { BitSet } from './bit-set.js';
+
 /** Cells of a node. With pages of 4 KiB the cells of the three kinds of nodes stand for 4 KiB, 2 MiB and 1 GiB. */
 const NODE = 512;
 const NODE_BITS = 9;
@@ -22,14 +24,20 @@ type Cell<T> = T | number | undefined;
  * From page number to the object, a registration, that the page is given to.
  *
  * A radix tree in one array. A cell holds what the whole of its block is given to, or where the node begins that divides
- * the block; so a large registration needs few cells. No node has all its cells alike. The objects themselves are in the
- * cells, as each place in memory that a look-up visits may be one that no processor has near.
- * Page numbers may have more than 32 bits: bitwise operators take the lowest.
+ * the block; so a large registration needs few cells. Of cells in a row that are given to the same object only the first
+ * need hold it: a cell that is taken and holds nothing is given to whom the one before it is given to. So many pages are
+ * given away at the cost of few. Whoever is found so is put into the cell, and found at once from then on. The first cell
+ * of a node that is taken holds something, and no node has all its cells alike.
+ *
+ * The objects themselves are in the cells, as each place in memory that a look-up visits may be one that no processor has
+ * near. Page numbers may have more than 32 bits: bitwise operators take the lowest.
  */
 export class PageTable<T extends object> {
   #cells: Cell<T>[] = cells(SMALL);
-  /** Cells that are not undefined, of each node. */
-  #used = new Uint16Array(SMALL / NODE);
+  /** Cells whose block is given to somebody, or divided. */
+  #taken = new BitSet(SMALL);
+  /** Cells that are not undefined: those that are taken and say themselves what for. */
+  #saying = new BitSet(SMALL);
   /** Pairs: a block of 512 pages, and the node that divides it. Saves most of the way down from the root. */
   readonly #lines = new Int32Array(2 * LINES).fill(NO_BLOCK);
   /** Nodes have come or gone in the present fill. */
@@ -38,8 +46,11 @@ export class PageTable<T extends object> {
   #end = ROOT;
   #free: number[] = [];
 
-  /** @param page from 0 to 2^40; a fraction does not matter */
-  get(page: number): T | undefined {
+  /**
+   * Whom a page is given to, if its cell says so; undefined also where only the cells before it do.
+   * @param page from 0 to 2^40; a fraction does not matter
+   */
+  quick(page: number): T | undefined {
     // Wrapped for blocks from 2^31 on: still another for each.
     const block = (page * (1 / NODE)) | 0;
     const line = (block & (LINES - 1)) << 1;
@@ -66,38 +77,46 @@ export class PageTable<T extends object> {
     return cell;
   }
 
+  /** Whom a page is given to. @param page as for `quick` */
+  get(page: number): T | undefined {
+    let bits = ROOT_BITS;
+    let at = (page / 2 ** ROOT_BITS) | 0;
+    let cell = this.#cells[at];
+    while (typeof cell === 'number') {
+      bits -= NODE_BITS;
+      at = cell + ((page >> bits) & (NODE - 1));
+      cell = this.#cells[at];
+    }
+    if (cell === undefined) this.#say(at);
+    return this.#cells[at] as T | undefined;
+  }
+
   /** The first page given to anybody from `page` on, or `end` if there is none before it. */
   seek(page: number, end: number): number {
     while (page < end) {
       let bits = ROOT_BITS;
+      let nodeEnd = ROOT;
       let at = (page / 2 ** ROOT_BITS) | 0;
       let cell = this.#cells[at];
       while (typeof cell === 'number') {
         bits -= NODE_BITS;
+        nodeEnd = cell + NODE;
         at = ((page >> bits) & (NODE - 1)) + cell;
         cell = this.#cells[at];
       }
-      if (cell !== undefined) return page;
+      const taken = this.#taken.first(at, nodeEnd);
+      if (taken === at) return page;
+      // Beyond the end of the node another begins.
       const span = 1 << bits;
-      page += span - (page & (span - 1));
-      // On in a node of the lowest kind, without coming down to it again. Beyond a larger block another node begins.
-      while (page < end && (page & (NODE - 1)) !== 0) {
-        if (this.#cells[++at] !== undefined) return page;
-        page++;
-      }
+      page = (Math.floor(page / span) + taken - at) * span;
     }
     return end;
   }
 
   /** Give the pages from `first` (inclusive) to `end` (exclusive) to `whom`, undefined for nobody. */
   fill(first: number, end: number, whom: T | undefined): void {
-    const span = 2 ** ROOT_BITS;
-    for (let page = first; page < end;) {
-      const at = Math.floor(page / span);
-      const until = Math.min(end, (at + 1) * span);
-      this.#fill(at, ROOT_BITS, page - at * span, until - at * span, whom);
-      page = until;
-    }
+    if (first >= end) return;
+    this.#fillNode(0, ROOT_BITS, first, end, whom);
     if (this.#moved) this.#forget(first, end);
     if (this.nodes === 0 && this.#cells.length > SMALL) this.#shrink();
   }
@@ -111,59 +130,69 @@ export class PageTable<T extends object> {
     else for (let n = 0; n < blocks; n++) this.#lines[((block + n) & (LINES - 1)) << 1] = NO_BLOCK;
   }
 
-  /** The same for the block of 2^bits pages that the cell at `at` stands for; pages are counted from its first. */
-  #fill(at: number, bits: number, first: number, end: number, whom: T | undefined): void {
+  /** A part of a node whose cells stand for 2^bits pages each; pages are counted from its first. */
+  #fillNode(node: number, bits: number, first: number, end: number, whom: T | undefined): void {
+    const span = 1 << bits;
+    const whole = Math.ceil(first / span);
+    const last = Math.floor(end / span);
+    const [before, after] = [whole * span, last * span];
+    if (whole > last) {
+      this.#fillPart(node + last, bits, first - after, end - after, whom);
+      return;
+    }
+    if (first < before) this.#fillPart(node + whole - 1, bits, first - (before - span), span, whom);
+    if (whole < last) this.#fillCells(node + whole, node + last, bits, whom);
+    if (end > after) this.#fillPart(node + last, bits, 0, end - after, whom);
+  }
+
+  /** A part of the block of 2^bits pages that the cell at `at` stands for. */
+  #fillPart(at: number, bits: number, first: number, end: number, whom: T | undefined): void {
+    this.#say(at);
     const cell = this.#cells[at];
-    if (end - first === 1 << bits) {
-      this.#set(at, bits, whom);
-    } else if (cell !== whom) {
-      const node = typeof cell === 'number' ? cell : this.#divide(at, cell);
-      const below = bits - NODE_BITS;
-      if (below === 0) this.#fillPages(node, first, end, whom);
-      else this.#fillBlocks(node, below, first, end, whom);
-      if (this.#isAll(node, whom)) this.#set(at, bits, whom);
-    }
+    if (cell === whom) return;
+    const node = typeof cell === 'number' ? cell : this.#divide(at, cell);
+    this.#fillNode(node, bits - NODE_BITS, first, end, whom);
+    if (this.#isAll(node, whom)) this.#fillCells(at, at + 1, bits, whom);
   }
 
-  /** A part of a node whose cells stand for 2^bits pages each. */
-  #fillBlocks(node: number, bits: number, first: number, end: number, whom: T | undefined): void {
-    for (let page = first; page < end;) {
-      const index = page >> bits;
-      const start = index << bits;
-      const until = Math.min(end, start + (1 << bits));
-      this.#fill(node + index, bits, page - start, until - start, whom);
-      page = until;
-    }
-  }
-
-  /** A part of a node of the lowest kind: most of the work for a registration of many small pages. */
-  #fillPages(node: number, first: number, end: number, whom: T | undefined): void {
+  /** Cells of the same node, from `from` (inclusive) to `to` (exclusive), that stand for 2^bits pages each. */
+  #fillCells(from: number, to: number, bits: number, whom: T | undefined): void {
+    this.#say(to);
     const cells = this.#cells;
-    let were = 0;
-    for (let at = node + first; at < node + end; at++) {
-      if (cells[at] !== undefined) were++;
-      cells[at] = whom;
+    for (let at = this.#saying.first(from, to); at < to; at = this.#saying.first(at + 1, to)) {
+      const cell = cells[at];
+      cells[at] = undefined;
+      if (typeof cell === 'number') this.#release(cell, bits - NODE_BITS);
     }
-    this.#used[node >> NODE_BITS] += (whom === undefined ? 0 : end - first) - were;
+    this.#saying.deleteAll(from, to);
+    if (whom === undefined) this.#taken.deleteAll(from, to);
+    else {
+      this.#taken.addAll(from, to);
+      this.#put(from, whom);
+    }
+  }
+
+  /** Have a cell itself say what it is given to, before what is before it is given to another. */
+  #say(at: number): void {
+    if (at >= this.#cells.length || this.#saying.has(at) || !this.#taken.has(at)) return;
+    this.#put(at, this.#cells[this.#saying.lastBefore(at)]!);
+  }
+
+  #put(at: number, cell: T | number): void {
+    this.#saying.add(at);
+    this.#cells[at] = cell;
   }
 
   #isAll(node: number, whom: T | undefined): boolean {
-    const used = this.#used[node / NODE];
-    if (whom === undefined) return used === 0;
-    if (used !== NODE) return false;
-    for (let at = node; at < node + NODE; at++) if (this.#cells[at] !== whom) return false;
+    const end = node + NODE;
+    if (whom === undefined) return this.#taken.first(node, end) === end;
+    if (!this.#taken.hasAll(node, end)) return false;
+    for (let at = node; at < end; at = this.#saying.first(at + 1, end))
+      if (this.#cells[at] !== whom) return false;
     return true;
   }
 
-  #set(at: number, bits: number, whom: T | undefined): void {
-    const was = this.#cells[at];
-    if (typeof was === 'number') this.#release(was, bits - NODE_BITS);
-    this.#cells[at] = whom;
-    if (was === undefined && whom !== undefined) this.#used[at >> NODE_BITS]++;
-    if (was !== undefined && whom === undefined) this.#used[at >> NODE_BITS]--;
-  }
-
-  /** Put a node in the place of a cell, each of its own cells being what that was. */
+  /** Put a node in the place of a cell, each of its own cells being given to whom that was. */
   #divide(at: number, was: T | undefined): number {
     const node = this.#free.pop() ?? this.#end;
     this.#moved = true;
@@ -172,23 +201,16 @@ export class PageTable<T extends object> {
       if (this.#end > this.#cells.length) this.#grow();
     }
     // A new or free one holds nothing already.
-    if (was !== undefined) this.#cells.fill(was, node, node + NODE);
-    this.#used[node >> NODE_BITS] = was === undefined ? 0 : NODE;
-    this.#cells[at] = node;
-    if (was === undefined) this.#used[at >> NODE_BITS]++;
+    if (was !== undefined) this.#fillCells(node, node + NODE, 0, was);
+    this.#say(at + 1);
+    this.#taken.add(at);
+    this.#put(at, node);
     return node;
   }
 
   /** Free a node whose cells stand for 2^bits pages each, and those below it. */
   #release(node: number, bits: number): void {
-    if (this.#used[node >> NODE_BITS] !== 0) {
-      for (let at = node; bits > 0 && at < node + NODE; at++) {
-        const cell = this.#cells[at];
-        if (typeof cell === 'number') this.#release(cell, bits - NODE_BITS);
-      }
-      // What a free node holds would not be collected.
-      this.#cells.fill(undefined, node, node + NODE);
-    }
+    this.#fillCells(node, node + NODE, bits, undefined);
     this.#free.push(node);
     this.#moved = true;
   }
@@ -197,17 +219,25 @@ export class PageTable<T extends object> {
     // Twice as large, as each is copied to the next, or by a quarter where most of a large cache's memory is here.
     const growth = this.#cells.length < LARGE ? 2 : 1.25;
     const nodes = Math.ceil((this.#cells.length / NODE) * growth);
-    const [old, used] = [this.#cells, this.#used];
-    this.#cells = cells(nodes * NODE);
-    for (let at = 0; at < old.length; at++) this.#cells[at] = old[at];
-    this.#used = new Uint16Array(nodes);
-    this.#used.set(used);
+    const length = nodes * NODE;
+    const old = this.#cells;
+    this.#cells = cells(length);
+    for (
+      let at = this.#saying.first(0, old.length);
+      at < old.length;
+      at = this.#saying.first(at + 1, old.length)
+    ) {
+      this.#cells[at] = old[at];
+    }
+    this.#taken = new BitSet(length, this.#taken);
+    this.#saying = new BitSet(length, this.#saying);
   }
 
   /** Give back memory when nothing but the root is in use. */
   #shrink(): void {
     this.#cells = this.#cells.slice(0, SMALL);
-    this.#used = this.#used.slice(0, SMALL / NODE);
+    this.#taken = new BitSet(SMALL, this.#taken);
+    this.#saying = new BitSet(SMALL, this.#saying);
     this.#free = [];
     this.#end = ROOT;
   }

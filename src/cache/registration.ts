@@ -1,5 +1,7 @@
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import { REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
+import { factsOf, showFacts } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
 import { Owners } from './owners.js';
@@ -232,6 +234,10 @@ export class Entry implements Registration {
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    return showFacts('Registration', factsOf(this), depth, options);
   }
 }
 

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events';
+import { inspect, type InspectOptionsStylized } from 'node:util';
 import { Access, checkAccess, REMOTE_ACCESS } from '../access.js';
 import { aborted } from '../cache/aborted.js';
 import type { RegistrationCache } from '../cache/cache.js';
 import { regcacheError, RegcacheError } from '../errors.js';
+import { showFacts } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { completionError, type WorkCompletion } from '../verbs/work-completion.js';
@@ -244,7 +246,8 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   }
 
   /**
-   * Let the peer reach memory, until the result or the endpoint is closed.
+   * Let the peer reach memory, until the result or the endpoint is closed. Registers and pins it anew each time, past the
+   * cache, also what is exposed already: expose memory that is used again and again once, and keep the result.
    * @param access bits of Access; default to read and write
    * @throws ERR_INVALID_ACCESS for rights of no use to a peer, ERR_CLOSED, and what the cache's `acquire` throws
    */
@@ -314,6 +317,14 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   destroy(): void {
     this.#closing = true;
     this.#end(regcacheError('ERR_CLOSED', 'the endpoint was closed'));
+  }
+
+  /** @internal */
+  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+    const device = this.#link.domain.protectionDomain.context.device.name;
+    const { outstanding, arrived, closed, cache } = this;
+    const facts = { device, outstanding, arrived, exposed: this.#exposed.size, closed, cache };
+    return showFacts('Endpoint', facts, depth, options);
   }
 
   #requireOpen(): void {

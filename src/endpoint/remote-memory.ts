@@ -1,4 +1,4 @@
-import { regcacheError } from '../errors.js';
+import { type RegcacheError, regcacheError, shown } from '../errors.js';
 import { checkWhole, takeFields } from '../options.js';
 
 /** Memory that the peer exposed, as its `expose` says and JSON carries it. */
@@ -12,12 +12,30 @@ export interface RemoteMemory {
 
 /** Read once, at the call: what it says when a request is posted does not count. @throws ERR_INVALID_OPTION */
 export function takeRemote(remote: RemoteMemory): RemoteMemory {
-  const { address, length, rkey } = takeFields(remote, ['address', 'length', 'rkey']);
-  checkWhole('address of the remote memory', address, 0, Number.MAX_SAFE_INTEGER);
-  checkWhole('length of the remote memory', length, 1, Number.MAX_SAFE_INTEGER);
-  checkWhole('rkey of the remote memory', rkey, 0, 0xffff_ffff);
-  return { address, length, rkey };
+  if (typeof remote !== 'object' || (remote as object | null) === null)
+    throw noRemote(`it is not ${shown(remote)}`);
+  const taken = takeFields(remote, Object.keys(BOUNDS));
+  for (const [name, [least, most]] of Object.entries(BOUNDS)) {
+    const value: unknown = taken[name as keyof RemoteMemory];
+    if (value === undefined) throw noRemote(`it has no ${name}`);
+    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+      throw noRemote(`its ${name} is ${shown(value)}`);
+  }
+  return taken;
 }
+
+/** The least and the most that each part of it may be. */
+const BOUNDS: Record<keyof RemoteMemory, readonly [least: number, most: number]> = {
+  address: [0, Number.MAX_SAFE_INTEGER],
+  length: [1, Number.MAX_SAFE_INTEGER],
+  rkey: [0, 0xffff_ffff],
+};
+
+const noRemote = (why: string): RegcacheError =>
+  regcacheError('ERR_INVALID_OPTION', `no remote memory: ${why}`, {
+    advice:
+      "it is { address, length, rkey }, what the peer's endpoint.expose(memory) gave, and the peer sent here",
+  });
 
 /**
  * Where in it an operation of so many bytes goes.

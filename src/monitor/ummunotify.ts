@@ -95,10 +95,9 @@ export class UmmunotifyMonitor implements MemoryMonitor {
     const mapping = new CollectedMapping(length);
     if (!mapping.show(this.#fd, offset)) {
       const error = errno();
+      if (OF_OTHERS.has(error)) throw noneOfOurs(this.#path, 'mmap', error);
       const advice =
-        error === E.ENOMEM
-          ? 'this process may have no more mappings (sysctl vm.max_map_count)'
-          : `${this.#path} is not an ummunotify device`;
+        error === E.ENOMEM ? 'this process may have no more mappings (sysctl vm.max_map_count)' : undefined;
       throw systemError(error, 'mmap', advice, { path: this.#path });
     }
     this.#mappings.push(mapping);
@@ -112,7 +111,7 @@ export class UmmunotifyMonitor implements MemoryMonitor {
     if (this.#control(UMMUNOTIFY_EXCHANGE_FEATURES) === -1) {
       const error = errno();
       const call = 'UMMUNOTIFY_EXCHANGE_FEATURES';
-      if (error === E.ENOTTY) throw noneOfOurs(this.#path, call);
+      if (OF_OTHERS.has(error)) throw noneOfOurs(this.#path, call, error);
       throw systemError(error, call, undefined, { path: this.#path });
     }
     const answer = this.#argument.readUInt32LE(0);
@@ -314,8 +313,12 @@ function checkPath(path: string): void {
   throw regcacheError('ERR_INVALID_OPTION', `option path is the path of a device, not ${shown(path)}`);
 }
 
-const noneOfOurs = (path: string, syscall: string): RegcacheError =>
+/** What other devices answer to calls that they do not know, and this one, just opened, to none. */
+const OF_OTHERS: ReadonlySet<number> = new Set([E.ENODEV, E.ENOTTY, E.EINVAL]);
+
+const noneOfOurs = (path: string, syscall: string, error?: number): RegcacheError =>
   regcacheError('ERR_NO_MONITOR', `${path} is not an ummunotify device`, {
+    ...(error === undefined ? {} : { errno: error }),
     syscall,
     path,
     advice: `name the right one in RDMA_REGCACHE_DEVICE, or leave it out for ${DEVICE_PATH}`,

@@ -9,6 +9,9 @@ import { MADE, pointerOf, Resource } from './resource.js';
 /**
  * What belongs together: a queue pair reaches only memory regions of its own protection domain. Made by
  * `Context.createProtectionDomain`.
+ *
+ * `close()` refuses with ERR_BUSY while it has queue pairs or memory regions, also those that an idle cache keeps. A
+ * cache that holds none does not keep it open: its next acquire that registers throws ERR_CLOSED. Close the cache first.
  */
 export class ProtectionDomain extends Resource {
   readonly context: Context;

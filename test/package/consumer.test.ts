@@ -32,6 +32,18 @@ function use({ RegistrationCache, NoMonitor, RegcacheError, ERROR_CODES, address
   console.log(JSON.stringify({ major, address: addressOf(memory) > 0, lkey, acquires, registered, code }));
 }
 `;
+
+/** Asks for metrics, without the package that they are made with. */
+const METRICS = `
+import { NoMonitor, RegistrationCache } from 'rdma-regcache';
+import { register } from 'rdma-regcache/metrics';
+const registrar = { kind: 'none', register: (start) => start, deregister() {}, lkey: () => 7, rkey: () => 8 };
+try {
+  register(new RegistrationCache({ monitor: new NoMonitor(), registrar }));
+} catch ({ code, advice, cause }) {
+  console.log(JSON.stringify({ code, advice, cause: cause.code }));
+}
+`;
 const used = (major: number): unknown => ({
   ...{ major, address: true, lkey: 7, acquires: 1, registered: 0, code: 'ERR_CLOSED' },
 });
@@ -78,6 +90,7 @@ describe('a project that has installed the package', function () {
     }
     write('import.js', `import * as regcache from 'rdma-regcache';\n${USE}use(regcache);\n`);
     write('require.cjs', `const regcache = require('rdma-regcache');\n${USE}use(regcache);\n`);
+    write('metrics.js', METRICS);
     write(
       'same.mjs',
       `import { createRequire } from 'node:module';
@@ -115,6 +128,14 @@ describe('a project that has installed the package', function () {
         needs(this, `node ${major}.${least}, for require() of ES modules`, minor >= least);
         assert.deepEqual(JSON.parse(await outputOf('require.cjs')), used(major));
         assert.equal(await outputOf('same.mjs'), 'true\n', 'both are the same module');
+      });
+
+      it('says how to get what the metrics need, when they are made', async () => {
+        assert.deepEqual(JSON.parse(await outputOf('metrics.js')), {
+          code: 'ERR_NO_PROM_CLIENT',
+          advice: 'npm install prom-client',
+          cause: 'MODULE_NOT_FOUND',
+        });
       });
 
       it('runs the program by its name', async () => {

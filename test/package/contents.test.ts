@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { PROJECT } from '../../native/vm/project.js';
+import { linksOf } from '../markdown.js';
 import { filesBelow, tarball, unpackInto } from './packed.js';
 
 /** Whoever installs the package builds the module and, for some monitors, the C helper. */
@@ -14,7 +15,8 @@ const NATIVE = [
   /^native\/ummunotify\/(README\.md|Kbuild|Makefile|dkms\.conf|60-ummunotify\.rules|[a-z]+\.[ch])$/,
   /^native\/ummunotify\/include\/uapi\/linux\/ummunotify\.h$/,
 ];
-const PROSE = [/^(README|CHANGELOG)\.md$/, /^LICENSE$/, /^docs\/[a-z-]+\.md$/];
+const EXAMPLE = /^examples\/([a-z-]+\/)?[a-z-]+\.ts$/;
+const PROSE = [/^(README|CHANGELOG|CONTRIBUTING)\.md$/, /^LICENSE$/, /^docs\/[a-z-]+\.md$/];
 
 const isOneOf = (patterns: readonly RegExp[], path: string): boolean =>
   patterns.some((pattern) => pattern.test(path));
@@ -55,10 +57,30 @@ describe('the package, as npm packs it', function () {
     for (const path of ['README.md', 'CHANGELOG.md', 'LICENSE']) assert.ok(files.includes(path), path);
   });
 
-  it('has nothing else', () => {
-    const rest = files.filter(
-      (path) => !path.startsWith('dist/src/') && !isOneOf([...NATIVE, ...PROSE, /^package\.json$/], path),
+  it('has the examples to start from', () => {
+    const examples = filesBelow(join(PROJECT, 'examples')).map((path) => join('examples', path));
+    assert.ok(examples.includes('examples/quick-start/quick-start.ts'));
+    assert.deepEqual(
+      files.filter((path) => path.startsWith('examples/')),
+      examples,
     );
+  });
+
+  it('has what its pages link to', () => {
+    const pages = files.filter((path) => path.endsWith('.md'));
+    assert.ok(pages.includes('README.md'));
+    const dead = pages.flatMap((page) =>
+      linksOf(join(root, page))
+        .map(({ target }) => relative(root, target))
+        .filter((target) => !files.some((file) => file === target || file.startsWith(`${target}/`)))
+        .map((target) => `${page} -> ${target}`),
+    );
+    assert.deepEqual(dead, []);
+  });
+
+  it('has nothing else', () => {
+    const known = [...NATIVE, ...PROSE, EXAMPLE, /^package\.json$/];
+    const rest = files.filter((path) => !path.startsWith('dist/src/') && !isOneOf(known, path));
     assert.deepEqual(rest, []);
   });
 

@@ -784,4 +784,21 @@ describe('cache: bad input', () => {
     assert.throws(make({ monitor: short, registrar }), /option monitor has no counter/);
     assert.throws(make({ monitor, registrar: {} }), /option registrar has no register\(\)/);
   });
+
+  it('of who takes the class for createCache lead there', () => {
+    const { registrar } = modelled();
+    const protectionDomain = { context: {} };
+    for (const [options, reason] of [
+      [{ monitor: 'none' }, "option monitor is an object that watches memory, not 'none'"],
+      [{ monitor: 'none', registrar }, "option monitor is an object that watches memory, not 'none'"],
+      [protectionDomain, 'a cache is made of a monitor and a registrar'],
+      [{}, 'a cache is made of a monitor and a registrar'],
+    ] as const) {
+      assert.throws(() => new RegistrationCache(options as never), {
+        code: 'ERR_INVALID_OPTION',
+        reason,
+        advice: /^createCache\(protectionDomain, \{ monitor \}\)/,
+      });
+    }
+  });
 });

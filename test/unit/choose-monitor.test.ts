@@ -59,13 +59,20 @@ describe('choosing a monitor', () => {
     assert.deepEqual(choiceOf(monitor), { kind: 'none', wanted: 'none', by: 'program', passedOver: [] });
   });
 
-  it('passes over a module that this user may not open, or that is none', () => {
-    const { passedOver } = choiceOf(chooseMonitor('auto', CONTEXT, { device: '/dev/null' }));
-    assert.deepEqual(
-      passedOver.map(({ kind, code }) => ({ kind, code })),
-      [{ kind: 'ummunotify', code: 'ENODEV' }],
-    );
-  });
+  // Of them one can be mapped, and each answers another errno.
+  for (const device of ['/dev/null', '/dev/zero', '/dev/urandom', '/etc/passwd']) {
+    it(`passes over ${device}, which is another device or none, and says so`, () => {
+      const { passedOver } = choiceOf(chooseMonitor('auto', CONTEXT, { device }));
+      assert.deepEqual(passedOver, [
+        {
+          kind: 'ummunotify',
+          code: 'ERR_NO_MONITOR',
+          reason: `${device} is not an ummunotify device`,
+          advice: 'name the right one in RDMA_REGCACHE_DEVICE, or leave it out for /dev/ummunotify',
+        },
+      ]);
+    });
+  }
 
   it('refuses a name that there is not', () => {
     for (const name of ['uffd', null, {}, 1]) {

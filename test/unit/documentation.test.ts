@@ -1,14 +1,23 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { Registry } from 'prom-client';
 import { PROJECT } from '../../native/vm/project.js';
+import { RegistrationCache } from '../../src/cache/cache.js';
 import { CHANNELS, type CacheEvents, type RetireReason } from '../../src/cache/events.js';
+import { checkOptions } from '../../src/cache/options.js';
 import { noStatistics } from '../../src/cache/statistics.js';
+import { chooseMonitor } from '../../src/choose-monitor.js';
+import { createCache } from '../../src/create-cache.js';
+import { takeConnectOptions, takeListenOptions } from '../../src/endpoint/options.js';
 import { VARIABLES } from '../../src/environment.js';
-import { ERROR_CODES } from '../../src/errors.js';
+import { ERROR_CODES, type RegcacheError } from '../../src/errors.js';
 import { register } from '../../src/metrics.js';
+import { choiceOf } from '../../src/monitor/open.js';
+import { publishStatistics } from '../../src/publish/publish.js';
+import { ProtectionDomain } from '../../src/verbs/protection-domain.js';
 import type { WarningCode } from '../../src/warning.js';
+import { linksOf, proseOf } from '../markdown.js';
 import { modelled } from './cache-fixture.js';
 
 // Types leave nothing behind to list; the compiler sees to it that these are complete.
@@ -22,14 +31,11 @@ const WARNINGS: Record<WarningCode, true> = {
   RDMA_REGCACHE_UNKNOWN_VARIABLE: true,
 };
 
-const read = (path: string): string => readFileSync(join(PROJECT, path), 'utf8');
-
-/** A Markdown file without its blocks of code. */
-const proseOf = (path: string): string => read(path).replaceAll(/^```[^]*?^```/gm, '');
+const proseIn = (path: string): string => proseOf(join(PROJECT, path));
 
 /** Cells of the rows of the table below a heading, without code marks and link targets. */
 function tableBelow(path: string, heading: string): string[][] {
-  const sections = proseOf(path).split(`\n## ${heading}\n`);
+  const sections = proseIn(path).split(`\n## ${heading}\n`);
   assert.equal(sections.length, 2, `${path} has one section ${heading}`);
   const section = sections[1];
   const rows = section
@@ -87,6 +93,75 @@ describe('docs/reference.md', () => {
     assert.deepEqual(Object.fromEntries(tableBelow(REFERENCE, 'Error codes')), ERROR_CODES);
   });
 
+  describe('lists the options that there are, and no other', () => {
+    const { monitor, registrar } = modelled();
+    // Of no device: options are looked at before that.
+    const protectionDomain = Object.create(ProtectionDomain.prototype, {
+      closed: { value: false },
+    }) as ProtectionDomain;
+    type Taker = (options: never) => unknown;
+    const caches = { ...checkOptions({ monitor, registrar }), monitor: undefined, registrar: undefined };
+    // Without a device the value of `checking` is not to be seen.
+    const created = {
+      ...caches,
+      monitor: choiceOf(chooseMonitor(undefined, { forkStatus: 'unneeded' }, { device: '/dev/none' })).wanted,
+      checking: false,
+    };
+    const TAKERS: Record<string, Record<string, [take: Taker, defaults: Record<string, unknown>]>> = {
+      'Options of caches': {
+        createCache: [(options) => createCache(protectionDomain, options), created],
+        'new RegistrationCache': [
+          (options: object) => new RegistrationCache({ monitor, registrar, ...options }),
+          caches,
+        ],
+      },
+      'Options of connections': {
+        connect: [takeConnectOptions, takeConnectOptions({ host: 'a', port: 1 }).endpoint],
+        listen: [takeListenOptions, { ...takeListenOptions({}), ...takeListenOptions({}).endpoint }],
+      },
+      'Options of what shows statistics': {
+        publishStatistics: [(options) => publishStatistics(modelled().cache, options), {}],
+        register: [(options) => register(modelled().cache, options), {}],
+      },
+    };
+    /** As the refusal of another one names them. */
+    const namesTakenBy = (take: Taker): string[] => {
+      try {
+        take({ noSuchOption: true } as never);
+      } catch (error) {
+        const [, names] = /^option noSuchOption is unknown; there (?:is|are) (.*)$/.exec(
+          (error as RegcacheError).reason,
+        )!;
+        return names.split(', ');
+      }
+      return assert.fail('it takes any name');
+    };
+    /** Of a default that there is none, or none that is a value. */
+    const WORDS = ['required', '-', "prom-client's", 'none', 'cache N'];
+
+    for (const [heading, takers] of Object.entries(TAKERS)) {
+      it(`${heading}: of these calls`, () => {
+        const calls = new Set(tableBelow(REFERENCE, heading).map(([, of]) => of));
+        assert.deepEqual([...calls].filter((of) => of !== 'both').sort(), Object.keys(takers).sort());
+      });
+      for (const [call, [take, defaults]] of Object.entries(takers)) {
+        const rows = tableBelow(REFERENCE, heading).filter(([, of]) => of === call || of === 'both');
+        it(`${heading}: ${call}, names`, () => {
+          assert.deepEqual(rows.map(([name]) => name).sort(), namesTakenBy(take).sort());
+        });
+        it(`${heading}: ${call}, defaults`, () => {
+          for (const [name, , , said] of rows) {
+            assert.equal(
+              said,
+              WORDS.includes(said) && defaults[name] === undefined ? said : String(defaults[name]),
+              name,
+            );
+          }
+        });
+      }
+    }
+  });
+
   it('gives the variables the values and meaning that --help gives them', () => {
     assert.deepEqual(
       tableBelow(REFERENCE, 'Environment variables'),
@@ -97,7 +172,7 @@ describe('docs/reference.md', () => {
 
 describe('docs/troubleshooting.md', () => {
   it('says what to do about each error code and warning, and about no other', () => {
-    const sections = [...proseOf(TROUBLE).matchAll(/^### (\S+)\n\n(?!#)(.)/gm)].map(([, name]) => name);
+    const sections = [...proseIn(TROUBLE).matchAll(/^### (\S+)\n\n(?!#)(.)/gm)].map(([, name]) => name);
     assert.deepEqual(sections.sort(), [...Object.keys(ERROR_CODES), ...Object.keys(WARNINGS)].sort());
   });
 });
@@ -112,19 +187,12 @@ describe('the Markdown files', () => {
     });
   const files = markdownBelow(PROJECT);
 
-  /** The path, from the project's folder, and the heading that each link of a file leads to. */
-  const linksOf = (path: string): { target: string; anchor: string | undefined }[] =>
-    [...proseOf(path).matchAll(/\]\(([^)\s]+)\)/g)]
-      .map(([, link]) => link)
-      .filter((link) => !/^[a-z]+:/.test(link))
-      .map((link) => {
-        const [to = '', anchor] = link.split('#');
-        return { target: to === '' ? path : join(dirname(path), to), anchor };
-      });
+  const linksIn = (path: string): { target: string; anchor: string | undefined }[] =>
+    linksOf(join(PROJECT, path)).map(({ target, anchor }) => ({ target: relative(PROJECT, target), anchor }));
 
   /** What a heading is called in a link (as on GitHub). */
   const anchorsOf = (path: string): string[] =>
-    [...proseOf(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    [...proseIn(path).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
       heading
         .toLowerCase()
         .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
@@ -133,7 +201,7 @@ describe('the Markdown files', () => {
 
   for (const path of files) {
     it(`${path} has no link that leads nowhere`, () => {
-      for (const { target, anchor } of linksOf(path)) {
+      for (const { target, anchor } of linksIn(path)) {
         assert.ok(existsSync(join(PROJECT, target)), `${path} links to ${target}`);
         if (anchor === undefined) continue;
         assert.ok(statSync(join(PROJECT, target)).isFile(), target);
@@ -145,7 +213,7 @@ describe('the Markdown files', () => {
   it('can all be reached from README.md', () => {
     const reached = new Set(['README.md']);
     for (const path of reached) {
-      for (const { target } of linksOf(path)) {
+      for (const { target } of linksIn(path)) {
         const file = files.find((each) => each === target || each === join(target, 'README.md'));
         if (file !== undefined) reached.add(file);
       }

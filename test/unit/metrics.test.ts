@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { noStatistics } from '../../src/cache/statistics.js';
+import type { RegcacheError } from '../../src/errors.js';
 import { register } from '../../src/metrics.js';
 import { modelled } from './cache-fixture.js';
 
@@ -79,5 +80,28 @@ describe('metrics', () => {
     assert.throws(() => register(cache, { register: registry, labels: { name: 'a' } }), {
       code: 'ERR_CLOSED',
     });
+  });
+
+  it('refuse labels that Prometheus does not have, and leave the registry as it was', () => {
+    const { cache } = modelled();
+    for (const labels of [{ 'a-b': 'c' }, { '': 'c' }, { '1a': 'c' }, { from_bytes: 'c' }, { a: 5 }]) {
+      assert.throws(() => register(cache, { register: registry, labels: labels as never }), {
+        code: 'ERR_INVALID_OPTION',
+        message: /option labels has /,
+      });
+    }
+    assert.deepEqual(registry.getMetricsAsArray(), []);
+    register(cache, { register: registry, labels: { _a1: 'c' } });
+  });
+
+  it('refuse what is no registry, and one that has such metrics of somebody else', () => {
+    const { cache } = modelled();
+    new Gauge({ name: 'rdma_regcache_acquires_total', help: 'of another copy', registers: [registry] });
+    for (const other of [registry, {}, 5]) {
+      assert.throws(
+        () => register(cache, { register: other as never }),
+        (error: RegcacheError) => error.code === 'ERR_INVALID_OPTION' && error.cause instanceof Error,
+      );
+    }
   });
 });

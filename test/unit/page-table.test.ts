@@ -28,6 +28,8 @@ describe('the page table', () => {
     fc.assert(
       fc.property(fc.array(fill, { maxLength: 20, size: 'max' }), (fills) => {
         const table = new PageTable<{ name: string }>();
+        // Not all each time: whoever is found is noted down.
+        const asked = (page: number, i: number): boolean => i === fills.length - 1 || page % 3 === i % 3;
         const edges = fills.flatMap(({ first, end }) => [first, end]);
         const pages = [...new Set(edges.flatMap((edge) => [edge - 1, edge, edge + 1]))]
           .filter((page) => page >= 0)
@@ -37,7 +39,12 @@ describe('the page table', () => {
           const done = fills.slice(0, i + 1);
           const expected = (page: number) =>
             done.findLast((one) => one.first <= page && page < one.end)?.whom;
-          for (const page of pages) assert.equal(table.get(page), expected(page), 'get');
+          for (const page of pages.filter((page) => asked(page, i))) {
+            const known = table.quick(page);
+            assert.ok(known === undefined || known === expected(page), 'known');
+            assert.equal(table.get(page), expected(page), 'get');
+            assert.equal(table.quick(page), expected(page), 'known once it was found');
+          }
           // Something begins or ends only at an edge.
           const last = pages.at(-1)!;
           for (const page of pages) {
@@ -69,6 +76,24 @@ describe('the page table', () => {
     for (let page = 0; page < MIB2; page++) table.fill(HIGH + page, HIGH + page + 1, ONE);
     assert.equal(table.get(HIGH + MIB2 - 1), ONE);
     assert.equal(table.nodes, 2);
+  });
+
+  it('knows at once who has a page where what was given away begins, and where it was found before', () => {
+    const table = new PageTable<{ name: string }>();
+    table.fill(HIGH + 5, HIGH + 3 * MIB2, ONE);
+    // A page, and the first of a block of pages, that others are before.
+    for (const page of [HIGH + 6, HIGH + 2 * MIB2]) {
+      assert.equal(table.quick(page), undefined);
+      assert.equal(table.get(page), ONE);
+      assert.equal(table.quick(page), ONE);
+    }
+    assert.equal(table.quick(HIGH + 5), ONE);
+    // Not what was before it.
+    table.fill(HIGH + 6, HIGH + 8, TWO);
+    assert.deepEqual(
+      [5, 6, 7, 8].map((page) => table.get(HIGH + page)),
+      [ONE, TWO, TWO, ONE],
+    );
   });
 
   it('uses what was freed again', () => {

@@ -102,7 +102,22 @@ describe('example: file-sender', function () {
     );
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^0 bytes sent; SHA-256 e3b0c44298fc1c14/);
+    const [, end] = stdout.split(`\nreceived in ${received}`);
+    const inVm = process.env['RDMA_REGCACHE_VM'] === '1';
+    assert.match(end, inVm ? /^ of the virtual machine, whose files end with it.*\n$/ : /^\n$/);
     assert.equal(statSync(join(received, 'empty')).size, 0);
+  });
+
+  it('says_of_no_file_that_it_is_there_when_it_is_not', async () => {
+    const temporary = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('received-'));
+    const before = temporary();
+    writeFileSync(join(folder, 'small'), 'a few bytes');
+    const { status, stdout, stderr } = await runExample('file-sender', join(folder, 'small'));
+    assert.equal(status, 0, stderr);
+    assert.ok(
+      stdout.endsWith('\nreceived in a temporary folder, which is removed again; --folder names another\n'),
+    );
+    assert.deepEqual(temporary(), before);
   });
 
   it('says_what_is_wrong_in_a_line', async () => {

@@ -1,0 +1,46 @@
+import { inspect, type InspectOptionsStylized } from 'node:util';
+import { describeAccess } from './access.js';
+
+/** What `util.inspect`, and so `console.log`, shows of an object: these facts, and not what it is made of. */
+export function showFacts(
+  name: string,
+  facts: Readonly<Record<string, unknown>>,
+  depth: number,
+  options: InspectOptionsStylized,
+): string {
+  if (depth < 0) return options.stylize(`[${name}]`, 'special');
+  return `${name} ${inspect(facts, { ...options, depth })}`;
+}
+
+/** What there is to see of a registration. */
+interface Registered {
+  readonly address: number;
+  readonly length: number;
+  readonly lkey: number;
+  readonly rkey: number;
+  readonly access: number;
+  readonly uses: number;
+  readonly stale: boolean;
+}
+
+export function factsOf({
+  address,
+  length,
+  lkey,
+  rkey,
+  access,
+  uses,
+  stale,
+}: Registered): Record<string, unknown> {
+  return {
+    ...{ address: hex(address), length, lkey: hex(lkey), rkey: hex(rkey) },
+    ...{ access: as(describeAccess(access), 'special'), uses, stale },
+  };
+}
+
+const hex = (value: number): object => as(`0x${value.toString(16)}`, 'number');
+
+/** Shown as this text, without quotes. */
+const as = (text: string, style: 'number' | 'special'): object => ({
+  [inspect.custom]: (_: number, options: InspectOptionsStylized) => options.stylize(text, style),
+});
