@@ -45,7 +45,8 @@ const TITLES: Record<Part, string> = {
   vm: 'vm: the runner of the virtual machine (several boots)',
   client: 'client: plain C clients of the driver, 64 and 32 bits (minutes)',
   numa: 'numa: automatic NUMA balancing, on two nodes',
-  coverage: 'coverage: what a receiver gets, whatever changed the mapping (two minutes)',
+  coverage:
+    'coverage: what a receiver gets, whatever changed the mapping, and that the soak can tell (three minutes)',
   endpoint: 'endpoint: connections over a device, hundreds of them, and the examples (eight minutes)',
   'two-machines':
     'two-machines: a connection between two virtual machines, one of which loses its power (a minute)',

@@ -10,13 +10,14 @@ import { parseOptions } from './soak/options.js';
 /** Seconds in all for what is not the soak: starting, warming up, waiting for what takes its time to go. */
 const BESIDES = 300;
 
-const { seconds, seed, kernel, json } = parseOptions(process.argv.slice(2));
+const { seconds, seed, kernel, kept, json } = parseOptions(process.argv.slice(2));
 endWithCaller();
 try {
   // Once here, and not each time in an emulated machine.
   provideLibrary('elsewhere');
   announceVm();
-  const args = ['--seconds', String(seconds), '--seed', String(seed), ...(json ? ['--json'] : [])];
+  const flags = [...(kept ? ['--kept'] : []), ...(json ? ['--json'] : [])];
+  const args = ['--seconds', String(seconds), '--seed', String(seed), ...flags];
   process.exitCode = await runWhereTheDeviceIs(
     [process.execPath, join('dist', 'test', 'soak', 'main.js'), ...args],
     // Otherwise the driver's slab is one with others of that size.

@@ -146,8 +146,9 @@ const CHANGES: readonly Change[] = [
     make: (part, call) => {
       const { address, length } = part;
       const target = map(length);
+      // Unmaps what is there also when it fails then (EFAULT): another thread may have mapped something there since.
+      call('mremap', address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target);
       try {
-        call('mremap', address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target);
         mapAgain(part, call);
       } finally {
         unmap(target, length);

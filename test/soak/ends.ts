@@ -1,3 +1,4 @@
+import { KEPT } from '../../bench/coverage/kept.js';
 import { allocatePageAligned } from '../../src/memory/allocate.js';
 import { addressOf } from '../../src/memory/locate.js';
 import { Access } from '../../src/access.js';
@@ -41,6 +42,14 @@ export const SETUPS: readonly Setup[] = [
   },
 ];
 
+/**
+ * Most registrations of a cache that keeps them whatever happens. Each may pin a huge page that is mapped nowhere any
+ * more.
+ */
+const KEPT_REGISTRATIONS = 32;
+/** Huge pages that are needed for those. */
+export const KEPT_HUGE_PAGES = SETUPS.length * 2 * KEPT_REGISTRATIONS;
+
 /** A piece of memory and the key for it. */
 export interface Piece {
   readonly address: number;
@@ -61,7 +70,11 @@ export class Ends {
   readonly #receive = new ReceiveRequests();
   readonly #send = new SendRequests();
 
-  constructor({ oneMonitor, options }: Setup) {
+  /** @param kept registrations, whatever happens to the memory, also where that would be noticed */
+  constructor({ oneMonitor, options: usual }: Setup, kept: boolean) {
+    const options = kept
+      ? { ...usual, maxRegistrations: KEPT_REGISTRATIONS, monitor: KEPT, checking: false }
+      : usual;
     this.#cq = this.#context.createCompletionQueue({ entries: 16, events: true });
     const pds = [this.#context.createProtectionDomain(), this.#context.createProtectionDomain()] as const;
     const qps = pds.map((pd) => pd.createQueuePair({ sendQueue: this.#cq, maxSends: 4, maxReceives: 4 }));

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import koffi from 'koffi';
 import { findTool } from '../../native/vm/tool.js';
-import { HUGE_PAGES } from './places.js';
 
 /** What this process, the device and the kernel hold. */
 export interface Held {
@@ -34,11 +34,12 @@ export interface Held {
 export const MARGINS: Partial<Held> = {
   mappings: 100,
   'resident, KiB': 32 * 1024,
-  'kernel slabs, KiB': 8 * 1024,
+  'kernel slabs, KiB': 2 * 1024,
 };
 
 const DRIVER = '/sys/module/ummunotify/refcnt';
-const SHRINK = '/sys/kernel/slab/ummunotify_range/shrink';
+const SLABS = '/sys/kernel/slab';
+const RANGES = 'ummunotify_range';
 const STAT_REFRESH = '/proc/sys/vm/stat_refresh';
 
 export function held(): Held {
@@ -89,10 +90,10 @@ function atDevice(): AtDevice {
 
 function watches(): number | undefined {
   const slabs = (): string | undefined =>
-    /^ummunotify_range\s+(\d+)/m.exec(readFileSync('/proc/slabinfo', 'latin1'))?.[1];
-  if (!existsSync(SHRINK) || slabs() === undefined) return undefined;
+    new RegExp(`^${RANGES}\\s+(\\d+)`, 'm').exec(readFileSync('/proc/slabinfo', 'latin1'))?.[1];
+  if (!existsSync(join(SLABS, RANGES)) || slabs() === undefined) return undefined;
   // Objects of slabs that a processor has at hand count as used, until they are put back.
-  writeFileSync(SHRINK, '1');
+  shrink(RANGES);
   return Number(slabs());
 }
 
@@ -115,22 +116,35 @@ function children(): number {
     .filter((pid) => pid !== '').length;
 }
 
+/** Slabs that are empty go back to the kernel, and what a processor has at hand to the slabs; for root only. */
+function shrink(slab: string): void {
+  writeFileSync(join(SLABS, slab, 'shrink'), '1');
+}
+
+function shrinkAll(): void {
+  if (process.getuid?.() !== 0 || !existsSync(SLABS)) return;
+  // The links are other names of those that are merged.
+  for (const entry of readdirSync(SLABS, { withFileTypes: true }))
+    if (entry.isDirectory()) shrink(entry.name);
+}
+
 const trim = koffi.load(null).func('int malloc_trim(size_t keep)') as (keep: number) => number;
 
-/** What this process has freed goes back to the kernel. */
+/** What this process has freed goes back to the kernel, and what the kernel has freed, to its pages. */
 export function giveBack(collect: () => void): void {
   collect();
   trim(0);
+  shrinkAll();
 }
 
 /**
- * So many that none of those that use them goes without; for root only.
+ * For root only.
  * @throws when the kernel has not that many
  */
-export function provideHugePages(): void {
+export function provideHugePages(count: number): void {
   const setting = '/proc/sys/vm/nr_hugepages';
   const there = (): number => Number(readFileSync(setting, 'latin1'));
   // A signal ends the kernel's search before it has all (a profiler's, say).
-  for (let tries = 0; there() < HUGE_PAGES && tries < 10; tries++) writeFileSync(setting, String(HUGE_PAGES));
-  if (there() < HUGE_PAGES) throw new Error(`there are ${there()} huge pages, ${HUGE_PAGES} are needed`);
+  for (let tries = 0; there() < count && tries < 10; tries++) writeFileSync(setting, String(count));
+  if (there() < count) throw new Error(`there are ${there()} huge pages, ${count} are needed`);
 }

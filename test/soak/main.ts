@@ -3,16 +3,18 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { failed, type Outcome, passed, skipped, summary } from '../runner/outcome.js';
 import { agrees, balanced, type Check, checkRound, heldAgain, heldSteadily } from './checks.js';
+import { KEPT_HUGE_PAGES } from './ends.js';
 import { giveBack, provideHugePages } from './held.js';
 import { CHANGES, STALE, TRANSFERS } from './messages.js';
 import { parseOptions } from './options.js';
+import { HUGE_PAGES } from './places.js';
 import { render, reportOf } from './report.js';
 import { runRound } from './round.js';
 
 /** What stays for good once it has been used, such as heaps, comes into being before anything is counted. */
 const WARM_UP = 5;
 
-const { seconds, seed, json } = parseOptions(process.argv.slice(2));
+const { seconds, seed, kept, json } = parseOptions(process.argv.slice(2));
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 const say = (line: string): void => {
@@ -28,10 +30,11 @@ function outcomeOf({ name, ok, needs }: Check): Outcome {
 const checks: Check[] = [];
 say(`soak: ${seconds} s, seed ${seed}`);
 try {
-  provideHugePages();
+  provideHugePages(HUGE_PAGES + (kept ? KEPT_HUGE_PAGES : 0));
   await runRound(
     WARM_UP,
     seed,
+    kept,
     () => undefined,
     () => Promise.resolve(),
   );
@@ -41,6 +44,7 @@ try {
   const round = await runRound(
     seconds,
     seed,
+    kept,
     (passed, words) => {
       say(
         `${passed.toFixed(0)} s: ${words[TRANSFERS]} transfers, ${words[CHANGES]} changes, ${words[STALE]} stale`,
@@ -53,12 +57,8 @@ try {
   const balance = await heldAgain(before, () => {
     giveBack(collect);
   });
-  const report = reportOf(
-    round,
-    [...checkRound(round, seconds), ...checks, ...balanced(balance)],
-    seed,
-    seconds,
-  );
+  const all = [...checkRound(round, seconds), ...checks, ...balanced(balance)];
+  const report = reportOf(round, all, { seed, seconds, kept });
   process.stdout.write(
     json ? `${JSON.stringify(report)}\n` : render(report) + summary(report.checks.map(outcomeOf)),
   );

@@ -16,6 +16,8 @@ export interface Orders {
   readonly seed: number;
   readonly places: SharedPlaces;
   readonly words: Int32Array;
+  /** Registrations are kept whatever happens to the memory. */
+  readonly kept: boolean;
 }
 
 /** What a thread that transfers has seen. */

@@ -11,6 +11,7 @@ back at what it was. Runs in the virtual machine where this machine has no RDMA 
   --seconds N         how long (default 60); starting and warming up come on top
   --seed N            make the same choices as the run that printed this seed; how the threads interleave is never the same
   --kernel 6.1|6.12   the virtual machine's kernel (default: $VM_KERNEL, or 6.1)
+  --kept              keep registrations whatever happens to the memory: stale bytes must be found, and the run fails
   --json              the result for programs on stdout (with npm run -s, so that npm prints nothing itself)
   --help              show this
 
@@ -21,6 +22,8 @@ export interface Options {
   readonly seconds: number;
   readonly seed: number;
   readonly kernel: Series | undefined;
+  /** Without a monitor that reports anything. */
+  readonly kept: boolean;
   readonly json: boolean;
 }
 
@@ -33,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options {
         seconds: { type: 'string', default: '60' },
         seed: { type: 'string' },
         kernel: { type: 'string' },
+        kept: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -45,6 +49,7 @@ export function parseOptions(args: readonly string[]): Options {
       seconds: wholeNumber('--seconds', values.seconds, 1),
       seed: values.seed === undefined ? randomInt(2 ** 32) : wholeNumber('--seed', values.seed, 0),
       kernel: values.kernel === undefined ? undefined : parseSeries(values.kernel),
+      kept: values.kept,
       json: values.json,
     };
   } catch (error) {

@@ -29,7 +29,10 @@ export const KINDS: Readonly<Record<string, Kind>> = {
 const NAMES = Object.keys(KINDS);
 const EACH = 3;
 
-/** Huge pages: those mapped, those that registrations still pin, and those that a forked child makes copies of. */
+/**
+ * Huge pages: those mapped, those that registrations still pin, and those that a forked child makes copies of. A process
+ * that goes without one dies (SIGBUS).
+ */
 export const HUGE_PAGES = 40;
 
 /** What all threads know of the places. */

@@ -11,6 +11,8 @@ export interface Report {
   readonly kernel: string;
   readonly seed: number;
   readonly seconds: number;
+  /** Registrations were kept whatever happened to the memory. */
+  readonly kept: boolean;
   readonly ok: boolean;
   readonly checks: readonly Check[];
   /** In all threads together. */
@@ -25,7 +27,11 @@ export interface Report {
   readonly failures: readonly string[];
 }
 
-export function reportOf(round: Round, checks: readonly Check[], seed: number, seconds: number): Report {
+export function reportOf(
+  round: Round,
+  checks: readonly Check[],
+  { seed, seconds, kept }: Pick<Report, 'seed' | 'seconds' | 'kept'>,
+): Report {
   const { transferred, changed } = round;
   const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
   return {
@@ -34,6 +40,7 @@ export function reportOf(round: Round, checks: readonly Check[], seed: number, s
     kernel: release(),
     seed,
     seconds,
+    kept,
     ok: checks.every(({ ok }) => ok),
     checks,
     transfers: sum(transferred.map(({ transfers }) => transfers)),
@@ -76,7 +83,7 @@ export function render(report: Report): string {
   ];
   const refusals = Object.entries(refused).map(([code, count]) => `${count} ${code}`);
   return [
-    `soak: ${report.seconds} s, seed ${report.seed}, Linux ${report.kernel}`,
+    `soak: ${report.seconds} s, seed ${report.seed}, Linux ${report.kernel}${report.kept ? ', registrations kept whatever happens' : ''}`,
     '',
     ...table([['caches of a thread', ...columns], ...rows]),
     '',

@@ -10,6 +10,9 @@ const THREADS = TRANSFERRING + 2;
 /** Seconds in which each thread must get something done, also on an emulated processor with others at work. */
 const SILENCE = 60;
 
+/** Seconds that threads may take to stop once another one has failed. */
+const FAREWELL = 20;
+
 /** What the threads did and saw. */
 export interface Round {
   readonly transferred: readonly Transferred[];
@@ -22,6 +25,7 @@ export type Ask = () => Promise<readonly Transferred[]>;
 
 /**
  * Make places, have threads change and transfer them for a while, and close and unmap everything.
+ * @param kept registrations, whatever happens to the memory
  * @param progress called each few seconds, with how many have passed and the words of messages.ts
  * @param stopped called when all threads have stopped and have not closed anything
  * @throws what a thread threw, or that one hangs; the process is to end then
@@ -29,6 +33,7 @@ export type Ask = () => Promise<readonly Transferred[]>;
 export async function runRound(
   seconds: number,
   seed: number,
+  kept: boolean,
   progress: (seconds: number, words: Int32Array) => void,
   stopped: (ask: Ask) => Promise<void>,
 ): Promise<Round> {
@@ -36,7 +41,7 @@ export async function runRound(
   const words = new Int32Array(new SharedArrayBuffer((BEATS + THREADS) * 4));
   const begin = (thread: number): Worker => {
     const task = thread < TRANSFERRING ? 'transfer' : 'change';
-    const workerData: Orders = { task, thread, seed, places: places.shared, words };
+    const workerData: Orders = { task, thread, seed, places: places.shared, words, kept };
     // Files belong to the places: any thread closes what another has opened.
     const options = { workerData, trackUnmanagedFds: false };
     return new Worker(new URL('./thread.js', import.meta.url), options);
@@ -79,6 +84,12 @@ export async function runRound(
       throw error;
     });
     return await Promise.race([work(), watchdog.hang, ...failures]);
+  } catch (error) {
+    // A process that ends under threads at work may crash, and what failed would be lost in that.
+    Atomics.store(words, STOP, 1);
+    for (const worker of transferring) worker.postMessage('close' satisfies ToThread);
+    await Promise.race([ended, sleep(FAREWELL * 1000)]);
+    throw error;
   } finally {
     clearInterval(pace);
     watchdog.stop();

@@ -46,6 +46,7 @@ export class Transferring {
   readonly #places: Places;
   readonly #words: Int32Array;
   readonly #thread: number;
+  readonly #kept: boolean;
   readonly #random: Random;
   readonly #content: Content;
   readonly #setup;
@@ -65,14 +66,15 @@ export class Transferring {
     checks: 0,
   };
 
-  constructor({ thread, seed, places, words }: Orders) {
+  constructor({ thread, seed, places, words, kept }: Orders) {
+    this.#kept = kept;
     this.#places = new Places(places);
     this.#words = words;
     this.#thread = thread;
     this.#random = new Random(seed, thread);
     this.#content = new Content(this.#random);
     this.#setup = SETUPS[thread % SETUPS.length];
-    this.ends = new Ends(this.#setup);
+    this.ends = new Ends(this.#setup, kept);
     const [sender, receiver] = this.ends.caches;
     this.#witnessed = [new Witnessed(sender), new Witnessed(receiver)];
   }
@@ -94,7 +96,7 @@ export class Transferring {
     return {
       ...this.#seen,
       statistics,
-      watched: sum(statistics.map(({ registered }) => registered)),
+      watched: this.#kept ? 0 : sum(statistics.map(({ registered }) => registered)),
       registered: sum(statistics.map(({ registered }) => registered)) + 1,
       pinnedBytes: sum(statistics.map(({ pinnedBytes }) => pinnedBytes)) + MAX_MESSAGE,
     };
