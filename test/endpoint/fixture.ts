@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +12,7 @@ import { listen, type Listener } from '../../src/endpoint/listener.js';
 import type { EndpointOptions } from '../../src/endpoint/options.js';
 import type { RemoteMemory } from '../../src/endpoint/remote-memory.js';
 import type { RegcacheError } from '../../src/errors.js';
-import { openDevice } from '../../src/verbs/device.js';
+import { listDevices, openDevice } from '../../src/verbs/device.js';
 import { chooseGid } from '../../src/verbs/gid.js';
 import { type KernelState, kernelState, settlesAt } from '../survival/kernel-state.js';
 
@@ -31,6 +33,14 @@ export function hostOfDevice(): string {
   const { gid } = chooseGid(context.gidTable())!;
   const bytes = Buffer.from(gid.replaceAll(':', ''), 'hex');
   return gid.startsWith('0000:0000:0000:0000:0000:ffff:') ? [...bytes.subarray(12)].join('.') : gid;
+}
+
+/** A link-local address of the network under this machine's first device, if it has one. */
+export function linkLocalHostOfDevice(): string | undefined {
+  const [{ name }] = listDevices();
+  const network = readFileSync(`/sys/class/infiniband/${name}/ports/1/gid_attrs/ndevs/0`, 'latin1').trim();
+  const found = networkInterfaces()[network]?.find(({ address }) => address.startsWith('fe80:'));
+  return found === undefined ? undefined : `${found.address}%${network}`;
 }
 
 /** Both ends of a connection in this process. */

@@ -6,7 +6,8 @@ import { listen } from '../../src/endpoint/listener.js';
 import type { RegcacheError } from '../../src/errors.js';
 import { kernelState } from '../survival/kernel-state.js';
 import { requireStack } from '../system/stack.js';
-import { connectionsThatLeaveNothing, hostOfDevice } from './fixture.js';
+import { needs } from '../needs.js';
+import { connectionsThatLeaveNothing, hostOfDevice, linkLocalHostOfDevice } from './fixture.js';
 import { RawPeer } from './raw-peer.js';
 
 describe('a listener', function () {
@@ -45,6 +46,19 @@ describe('a listener', function () {
     );
     assert.deepEqual(failed, []);
     assert.equal(listener.closed, true);
+  });
+
+  it('takes_in_peers_at_an_address_that_cannot_be_bound_again', async function () {
+    const host = linkLocalHostOfDevice();
+    needs(this, 'a link-local address of an RDMA device', host !== undefined);
+    await using listener = await listen({ host: '::' });
+    const accepting = listener.accept();
+    accepting.catch(() => undefined);
+    await using client = await connect({ host: host!, port: listener.port });
+    await using server = await accepting;
+    const [, message] = await Promise.all([client.send(Buffer.from('from next door')), server.receive()]);
+    assert.equal(message.data.toString(), 'from next door');
+    message.release();
   });
 
   it('forgets_peers_that_have_gone_without_a_word', async () => {
