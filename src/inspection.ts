@@ -1,14 +1,24 @@
 import { inspect, type InspectOptionsStylized } from 'node:util';
 import { describeAccess } from './access.js';
 
-/** What `util.inspect`, and so `console.log`, shows of an object: these facts, and not what it is made of. */
+/**
+ * What `util.inspect`, and so `console.log`, shows of an object: these facts, and not what it is made of. Of an object that
+ * only looks like one, as a proxy of it does, there are none.
+ */
 export function showFacts(
   name: string,
-  facts: Readonly<Record<string, unknown>>,
+  factsOf: () => Readonly<Record<string, unknown>>,
   depth: number,
   options: InspectOptionsStylized,
 ): string {
-  if (depth < 0) return options.stylize(`[${name}]`, 'special');
+  const unknown = options.stylize(`[${name}]`, 'special');
+  if (depth < 0) return unknown;
+  let facts: Readonly<Record<string, unknown>>;
+  try {
+    facts = factsOf();
+  } catch {
+    return unknown;
+  }
   return `${name} ${inspect(facts, { ...options, depth })}`;
 }
 

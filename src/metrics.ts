@@ -147,10 +147,9 @@ const metricsOf = new WeakMap<Registry, Metrics>();
  */
 export function register(cache: RegistrationCache, options: MetricsOptions = {}): () => void {
   const taken = takeOptions(options, ['register', 'labels']);
-  const labels = { ...taken.labels };
+  const labels = takeLabels(taken.labels);
   if (!(cache instanceof RegistrationCache)) refuseOption('cache', `is a cache, not ${shown(cache)}`);
   if (cache.closed) throw regcacheError('ERR_CLOSED', 'the cache was closed');
-  checkLabels(labels);
   const client = promClient();
   const { register: registry = client.register } = taken;
   const metrics = metricsOf.get(registry) ?? makeMetrics(client, registry, Object.keys(labels).sort());
@@ -161,10 +160,12 @@ export function register(cache: RegistrationCache, options: MetricsOptions = {})
 }
 
 function makeMetrics(client: typeof PromClient, registry: Registry, labelNames: readonly string[]): Metrics {
+  const had = namesIn(registry);
   let metrics: Metrics;
   try {
     metrics = new Metrics(client, registry, labelNames);
   } catch (cause) {
+    for (const name of namesIn(registry)) if (!had.has(name)) registry.removeSingleMetric(name);
     throw regcacheError('ERR_INVALID_OPTION', 'option register takes no metrics of this package', {
       advice: 'it is a Registry of prom-client that has none of another copy of it; see the cause',
       cause,
@@ -174,9 +175,21 @@ function makeMetrics(client: typeof PromClient, registry: Registry, labelNames: 
   return metrics;
 }
 
-/** Of names that Prometheus has (its data model), and texts. @throws ERR_INVALID_OPTION */
-function checkLabels(labels: Labels): void {
-  for (const [name, value] of Object.entries<unknown>(labels)) {
+/** None of what is no registry, as making metrics will tell. */
+const namesIn = (registry: Registry): Set<string> =>
+  new Set(
+    typeof (registry as Partial<Registry> | undefined)?.getMetricsAsArray === 'function'
+      ? registry.getMetricsAsArray().map(({ name }) => name)
+      : [],
+  );
+
+/** Names that Prometheus has (its data model), and texts. @throws ERR_INVALID_OPTION */
+function takeLabels(labels: unknown): Labels {
+  if (labels === undefined) return {};
+  if (typeof labels !== 'object' || labels === null || !isPlain(labels)) {
+    refuseOption('labels', `is an object of names and texts, not ${shown(labels)}`);
+  }
+  for (const [name, value] of Object.entries(labels as Record<string, unknown>)) {
     if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) || name === SIZE_LABEL) {
       refuseOption(
         'labels',
@@ -185,4 +198,10 @@ function checkLabels(labels: Labels): void {
     }
     if (typeof value !== 'string') refuseOption('labels', `has a text for ${name}, not ${shown(value)}`);
   }
+  return { ...(labels as Labels) };
+}
+
+function isPlain(object: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  return prototype === null || prototype === Object.prototype;
 }

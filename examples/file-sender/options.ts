@@ -9,7 +9,7 @@ Sends a file to a server, which writes it into a folder. A transfer that was int
 the file is sent again, and what arrived is compared with what was sent by its SHA-256.
 
 ${ROLE_USAGE}  --folder FOLDER   where the server puts what it gets (default: the current one; for a server that is started
-                    here, a temporary one, which is removed in the end)
+                    here, a temporary one, which is removed unless you break off)
   --json            what was sent, for programs
   --help            show this
 `;

@@ -688,11 +688,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { registered, pinnedBytes, acquires, hits, misses } = this.statistics();
-    const { bypass, closed } = this;
-    const facts = {
-      ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
-      ...{ acquires, hits, misses, bypass, closed },
+    const facts = (): Record<string, unknown> => {
+      const { registered, pinnedBytes, acquires, hits, misses } = this.statistics();
+      const { bypass, closed } = this;
+      return {
+        ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
+        ...{ acquires, hits, misses, bypass, closed },
+      };
     };
     return showFacts('RegistrationCache', facts, depth, options);
   }

@@ -57,6 +57,7 @@ export class Handle implements Registration {
   }
 
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return showFacts('Registration', { ...factsOf(this.entry), released: this.#released }, depth, options);
+    const facts = (): Record<string, unknown> => ({ ...factsOf(this.entry), released: this.#released });
+    return showFacts('Registration', facts, depth, options);
   }
 }

@@ -237,7 +237,7 @@ export class Entry implements Registration {
   }
 
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    return showFacts('Registration', factsOf(this), depth, options);
+    return showFacts('Registration', () => factsOf(this), depth, options);
   }
 }
 

@@ -321,9 +321,11 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const device = this.#link.domain.protectionDomain.context.device.name;
-    const { outstanding, arrived, closed, cache } = this;
-    const facts = { device, outstanding, arrived, exposed: this.#exposed.size, closed, cache };
+    const facts = (): Record<string, unknown> => {
+      const device = this.#link.domain.protectionDomain.context.device.name;
+      const { outstanding, arrived, closed, cache } = this;
+      return { device, outstanding, arrived, exposed: this.#exposed.size, closed, cache };
+    };
     return showFacts('Endpoint', facts, depth, options);
   }
 

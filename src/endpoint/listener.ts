@@ -115,9 +115,11 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   /** @internal */
   [inspect.custom](depth: number, options: InspectOptionsStylized): string {
-    const { port, closed } = this;
-    const [connecting, connected] = [this.#handshakes.size, this.#connected.length];
-    return showFacts('Listener', { port, connecting, connected, closed }, depth, options);
+    const facts = (): Record<string, unknown> => {
+      const { port, closed } = this;
+      return { port, connecting: this.#handshakes.size, connected: this.#connected.length, closed };
+    };
+    return showFacts('Listener', facts, depth, options);
   }
 
   #end(error: RegcacheError): Promise<void> {
@@ -150,15 +152,17 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   }
 
   async #shakeHands(id: ConnectionId, request: CmEvent): Promise<void> {
+    let gone: (() => void) | undefined;
     try {
-      const gone = this.#keepDomain(id);
+      gone = this.#keepDomain(id);
       const endpoint = await establish(id, this.#options, (link) => link.accept(request));
       endpoint.once('close', (error) => {
-        if ((error?.cause as RegcacheError | undefined)?.code === 'ERR_NO_RDMA_DEVICE') gone();
+        if (isGone(error?.cause)) gone!();
       });
       this.#connected.push(endpoint);
     } catch (error) {
       refuse(id);
+      if (isGone(error)) gone?.();
       // What a listener of the event throws is no failure of the handshake.
       if (!this.closed) queueMicrotask(() => this.emit('failed', error as Error));
     }
@@ -180,6 +184,9 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
     return gone;
   }
 }
+
+const isGone = (error: unknown): boolean =>
+  (error as RegcacheError | undefined)?.code === 'ERR_NO_RDMA_DEVICE';
 
 /** A peer that asked need not wait for its time limit. */
 function refuse(id: ConnectionId): void {

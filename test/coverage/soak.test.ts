@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { needs } from '../needs.js';
 import type { Report } from '../soak/report.js';
@@ -19,6 +20,7 @@ describe('soak', function () {
 
   it('finds stale bytes at either end where registrations are kept, and ends in order', function () {
     needs(this, 'root');
+    const pages = hugePages();
     const found = new Set<string>();
     for (const seed of SEEDS) {
       for (const { name, seen } of failedChecks(seed)) {
@@ -30,16 +32,21 @@ describe('soak', function () {
       if (found.size === STALE.length) break;
     }
     assert.deepEqual([...found].sort(), [...STALE].sort());
+    assert.equal(hugePages(), pages, 'huge pages');
   });
 });
+
+const hugePages = (): number => Number(readFileSync('/proc/sys/vm/nr_hugepages', 'latin1'));
 
 function failedChecks(seed: number): Report['checks'] {
   const { stdout, stderr, status, signal } = spawnSync(
     process.execPath,
     [MAIN, '--kept', '--seconds', '20', '--seed', String(seed), '--json'],
-    { encoding: 'utf8' },
+    { encoding: 'utf8', timeout: 240_000, killSignal: 'SIGKILL' },
   );
   assert.deepEqual([status, signal], [1, null], stderr);
+  // One that could not go on has no report.
+  assert.notEqual(stdout, '', stderr);
   const { ok, kept, checks } = JSON.parse(stdout) as Report;
   assert.deepEqual([ok, kept], [false, true]);
   return checks.filter((check) => !check.ok);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
@@ -16,6 +17,8 @@ const NATIVE = [
   /^native\/ummunotify\/include\/uapi\/linux\/ummunotify\.h$/,
 ];
 const EXAMPLE = /^examples\/([a-z-]+\/)?[a-z-]+\.ts$/;
+/** The demonstration maps memory as the package has no interface for, and the runner boots the virtual machine. */
+const OF_A_CLONE = /^examples\/(run\.ts|stale-registration\/.*)$/;
 const PROSE = [/^(README|CHANGELOG|CONTRIBUTING)\.md$/, /^LICENSE$/, /^docs\/[a-z-]+\.md$/];
 
 const isOneOf = (patterns: readonly RegExp[], path: string): boolean =>
@@ -58,12 +61,28 @@ describe('the package, as npm packs it', function () {
   });
 
   it('has the examples to start from', () => {
-    const examples = filesBelow(join(PROJECT, 'examples')).map((path) => join('examples', path));
+    const examples = filesBelow(join(PROJECT, 'examples'))
+      .map((path) => join('examples', path))
+      .filter((path) => !OF_A_CLONE.test(path));
     assert.ok(examples.includes('examples/quick-start/quick-start.ts'));
     assert.deepEqual(
       files.filter((path) => path.startsWith('examples/')),
       examples,
     );
+  });
+
+  it('has examples that compile with nothing but what it has', () => {
+    symlinkSync(join(PROJECT, 'node_modules'), join(root, 'node_modules'));
+    const examples = files.filter((path) => EXAMPLE.test(path));
+    const compiler = join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
+    const options =
+      '--noEmit --strict --module nodenext --target es2022 --lib es2023,esnext.disposable --types node';
+    const { status, stdout } = spawnSync(process.execPath, [compiler, ...options.split(' '), ...examples], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    rmSync(join(root, 'node_modules'));
+    assert.deepEqual([status, stdout], [0, '']);
   });
 
   it('has what its pages link to', () => {

@@ -139,12 +139,20 @@ export function giveBack(collect: () => void): void {
 
 /**
  * For root only.
+ * @returns gives back those that were not there before
  * @throws when the kernel has not that many
  */
-export function provideHugePages(count: number): void {
+export function provideHugePages(count: number): () => void {
   const setting = '/proc/sys/vm/nr_hugepages';
   const there = (): number => Number(readFileSync(setting, 'latin1'));
+  const before = there();
   // A signal ends the kernel's search before it has all (a profiler's, say).
   for (let tries = 0; there() < count && tries < 10; tries++) writeFileSync(setting, String(count));
-  if (there() < count) throw new Error(`there are ${there()} huge pages, ${count} are needed`);
+  const giveBack = (): void => {
+    if (there() > before) writeFileSync(setting, String(before));
+  };
+  if (there() >= count) return giveBack;
+  const found = there();
+  giveBack();
+  throw new Error(`there are ${found} huge pages, ${count} are needed`);
 }

@@ -29,8 +29,9 @@ function outcomeOf({ name, ok, needs }: Check): Outcome {
 // Known also when the rest fails: what a cache leaks keeps its protection domain from closing.
 const checks: Check[] = [];
 say(`soak: ${seconds} s, seed ${seed}`);
+let giveBackHugePages = (): void => undefined;
 try {
-  provideHugePages(HUGE_PAGES + (kept ? KEPT_HUGE_PAGES : 0));
+  giveBackHugePages = provideHugePages(HUGE_PAGES + (kept ? KEPT_HUGE_PAGES : 0));
   await runRound(
     WARM_UP,
     seed,
@@ -62,11 +63,13 @@ try {
   process.stdout.write(
     json ? `${JSON.stringify(report)}\n` : render(report) + summary(report.checks.map(outcomeOf)),
   );
+  giveBackHugePages();
   process.exitCode = report.ok ? 0 : 1;
 } catch (error) {
   say(`soak, seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`);
   for (const { name, ok, seen } of checks) if (!ok) say(`FAILED  ${name}: ${seen}`);
   if (!json) process.stdout.write(summary([...checks.map(outcomeOf), failed('soak: the run itself')]));
+  giveBackHugePages();
   // Threads may still be at work.
   process.exit(1);
 }

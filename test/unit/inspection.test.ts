@@ -45,6 +45,16 @@ describe('console.log', () => {
     assert.equal(inspect(cache, ONE_LINE), shown(true));
   });
 
+  it('shows by name what only looks like one of them', () => {
+    const { cache, pages } = modelled();
+    const pinned = cache.pin({ address: at(0), length: 4096 });
+    const { endpoint } = endpointOver([]);
+    const names = ['RegistrationCache', 'Registration', 'Registration', 'Endpoint'];
+    [cache, pages(1, 2), pinned, endpoint].forEach((object, i) => {
+      assert.equal(inspect(new Proxy(object, {})), `[${names[i]}]`);
+    });
+  });
+
   it('shows the state of an endpoint, and its cache by name where it is deep', async () => {
     const { endpoint } = endpointOver([]);
     const start = "Endpoint { device: 'rxe0', outstanding: 0, arrived: 0, exposed: 0, closed: ";

@@ -84,10 +84,11 @@ describe('metrics', () => {
 
   it('refuse labels that Prometheus does not have, and leave the registry as it was', () => {
     const { cache } = modelled();
-    for (const labels of [{ 'a-b': 'c' }, { '': 'c' }, { '1a': 'c' }, { from_bytes: 'c' }, { a: 5 }]) {
+    const named = [{ 'a-b': 'c' }, { '': 'c' }, { '1a': 'c' }, { from_bytes: 'c' }, { a: 5 }];
+    for (const labels of [...named, null, 0, new Map([['a', 'c']])]) {
       assert.throws(() => register(cache, { register: registry, labels: labels as never }), {
         code: 'ERR_INVALID_OPTION',
-        message: /option labels has /,
+        message: /option labels (has|is) /,
       });
     }
     assert.deepEqual(registry.getMetricsAsArray(), []);
@@ -96,12 +97,17 @@ describe('metrics', () => {
 
   it('refuse what is no registry, and one that has such metrics of somebody else', () => {
     const { cache } = modelled();
-    new Gauge({ name: 'rdma_regcache_acquires_total', help: 'of another copy', registers: [registry] });
+    // The last to be made.
+    const name = 'rdma_regcache_registered_by_size';
+    new Gauge({ name, help: 'of another copy', registers: [registry] });
     for (const other of [registry, {}, 5]) {
       assert.throws(
         () => register(cache, { register: other as never }),
         (error: RegcacheError) => error.code === 'ERR_INVALID_OPTION' && error.cause instanceof Error,
       );
     }
+    // Nothing of ours is left there.
+    registry.removeSingleMetric(name);
+    register(cache, { register: registry });
   });
 });
