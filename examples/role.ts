@@ -14,7 +14,7 @@ export const ROLE_OPTIONS = {
 } as const;
 
 export const ROLE_USAGE = `  --listen          be the server
-  --host HOST       be a client of the server on this machine; with neither, be one of a server started for it here
+  --host HOST       be a client of the server on the machine HOST; with neither, be one of a server started here
   --port N          where the server listens (default 7471; 0, for the server: one that is free)
 `;
 

@@ -1,5 +1,10 @@
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { describeAccess } from './access.js';
+
+/** What `util.inspect` calls with. Its type in @types/node has another name in version 26. */
+export interface Stylizing {
+  stylize(text: string, style: 'number' | 'special'): string;
+}
 
 /**
  * What `util.inspect`, and so `console.log`, shows of an object: these facts, and not what it is made of. Of an object that
@@ -9,7 +14,7 @@ export function showFacts(
   name: string,
   factsOf: () => Readonly<Record<string, unknown>>,
   depth: number,
-  options: InspectOptionsStylized,
+  options: Stylizing,
 ): string {
   const unknown = options.stylize(`[${name}]`, 'special');
   if (depth < 0) return unknown;
@@ -52,5 +57,5 @@ const hex = (value: number): object => as(`0x${value.toString(16)}`, 'number');
 
 /** Shown as this text, without quotes. */
 const as = (text: string, style: 'number' | 'special'): object => ({
-  [inspect.custom]: (_: number, options: InspectOptionsStylized) => options.stylize(text, style),
+  [inspect.custom]: (_: number, options: Stylizing) => options.stylize(text, style),
 });

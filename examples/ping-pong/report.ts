@@ -21,7 +21,7 @@ interface Bucket {
 const BAR = 50;
 
 export function resultOf(bytes: number, microseconds: Float64Array<ArrayBuffer>): Result {
-  const sorted = microseconds.toSorted();
+  const sorted = microseconds.slice().sort();
   const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1];
   return {
     bytes,

@@ -1,7 +1,7 @@
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { showFacts } from '../inspection.js';
+import { showFacts, type Stylizing } from '../inspection.js';
 import { checkRange, type Memory } from '../memory/locate.js';
 import { checkBoolean, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
@@ -687,13 +687,13 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
   }
 
   /** @internal */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+  [inspect.custom](depth: number, options: Stylizing): string {
     const facts = (): Record<string, unknown> => {
-      const { registered, pinnedBytes, acquires, hits, misses } = this.statistics();
+      const { registered, pinnedBytes, acquires, hits, misses, uncached } = this.statistics();
       const { bypass, closed } = this;
       return {
         ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
-        ...{ acquires, hits, misses, bypass, closed },
+        ...{ acquires, hits, misses, uncached, bypass, closed },
       };
     };
     return showFacts('RegistrationCache', facts, depth, options);

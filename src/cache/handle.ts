@@ -1,6 +1,6 @@
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { regcacheError } from '../errors.js';
-import { factsOf, showFacts } from '../inspection.js';
+import { factsOf, showFacts, type Stylizing } from '../inspection.js';
 import type { Entry, Registration } from './registration.js';
 
 /** One acquire of an entry: a second release is an error of whoever holds this, and of nobody else. */
@@ -56,7 +56,7 @@ export class Handle implements Registration {
     this.release();
   }
 
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+  [inspect.custom](depth: number, options: Stylizing): string {
     const facts = (): Record<string, unknown> => ({ ...factsOf(this.entry), released: this.#released });
     return showFacts('Registration', facts, depth, options);
   }

@@ -1,7 +1,7 @@
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { factsOf, showFacts } from '../inspection.js';
+import { factsOf, showFacts, type Stylizing } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
 import { Owners } from './owners.js';
@@ -236,7 +236,7 @@ export class Entry implements Registration {
     this.release();
   }
 
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+  [inspect.custom](depth: number, options: Stylizing): string {
     return showFacts('Registration', () => factsOf(this), depth, options);
   }
 }

@@ -245,7 +245,8 @@ function encode(parameters: ConnectionParameters): Buffer {
   return bytes;
 }
 
-const NO_WAY = 'no RDMA device has a way to that address: see `rdma link` and `ip route`';
+const NO_WAY =
+  'no RDMA device has a way to that address: see `rdma link` and `ip route`; this machine is reached by the address of a device, not by 127.0.0.1';
 
 /** What failed, with the errno where the event has none, and what to do. */
 const FAILURES: Partial<Record<EventKind, readonly [syscall: string, errno: number, advice: string]>> = {

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { Access, checkAccess, REMOTE_ACCESS } from '../access.js';
 import { aborted } from '../cache/aborted.js';
 import type { RegistrationCache } from '../cache/cache.js';
 import { regcacheError, RegcacheError } from '../errors.js';
-import { showFacts } from '../inspection.js';
+import { showFacts, type Stylizing } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { completionError, type WorkCompletion } from '../verbs/work-completion.js';
@@ -320,7 +320,7 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
   }
 
   /** @internal */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+  [inspect.custom](depth: number, options: Stylizing): string {
     const facts = (): Record<string, unknown> => {
       const device = this.#link.domain.protectionDomain.context.device.name;
       const { outstanding, arrived, closed, cache } = this;

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events';
-import { inspect, type InspectOptionsStylized } from 'node:util';
+import { inspect } from 'node:util';
 import { resolveHost } from '../cm/address.js';
 import { ConnectionId } from '../cm/connection-id.js';
 import type { CmEvent } from '../cm/event-channel.js';
 import { regcacheError, type RegcacheError } from '../errors.js';
-import { showFacts } from '../inspection.js';
+import { showFacts, type Stylizing } from '../inspection.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { Arrivals } from './arrivals.js';
 import type { Abortable, Endpoint } from './endpoint.js';
@@ -114,7 +114,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
   }
 
   /** @internal */
-  [inspect.custom](depth: number, options: InspectOptionsStylized): string {
+  [inspect.custom](depth: number, options: Stylizing): string {
     const facts = (): Record<string, unknown> => {
       const { port, closed } = this;
       return { port, connecting: this.#handshakes.size, connected: this.#connected.length, closed };

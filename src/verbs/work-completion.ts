@@ -5,7 +5,10 @@ import { checkWhole, refuseOption, takeFields } from '../options.js';
 const STATUSES = [
   ['SUCCESS', 'done'],
   ['LOC_LEN_ERR', 'the message is longer than the receive buffer, or than the port allows'],
-  ['LOC_QP_OP_ERR', 'the request is inconsistent or not allowed for this queue pair'],
+  [
+    'LOC_QP_OP_ERR',
+    'the request is inconsistent or not allowed for this queue pair, or what came is longer than its memory',
+  ],
   ['LOC_EEC_OP_ERR', 'internal inconsistency of an end-to-end context'],
   [
     'LOC_PROT_ERR',
@@ -20,7 +23,7 @@ const STATUSES = [
     'REM_ACCESS_ERR',
     'the peer refused: wrong or revoked rkey, outside of its region, or the access right is missing',
   ],
-  ['REM_OP_ERR', 'the peer could not complete the request'],
+  ['REM_OP_ERR', 'the peer could not complete the request, e.g. one longer than its receive buffer'],
   ['RETRY_EXC_ERR', 'the peer did not acknowledge: unreachable, not connected, or its queue pair is gone'],
   ['RNR_RETRY_EXC_ERR', 'the peer had no receive request posted for too long'],
   ['LOC_RDD_VIOL_ERR', 'the reliable datagram domains do not match'],

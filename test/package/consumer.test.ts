@@ -150,21 +150,28 @@ describe('a project that has installed the package', function () {
   describe('in TypeScript', () => {
     /** What the compiler says, line by line. */
     let complaints: readonly string[];
+    const types = (): string => join(folder, 'node_modules', '@types', 'node');
     before('compile', async () => {
-      const types = join(folder, 'node_modules', '@types');
-      mkdirSync(types, { recursive: true });
-      symlinkSync(join(PROJECT, 'node_modules', '@types', 'node'), join(types, 'node'));
+      mkdirSync(dirname(types()), { recursive: true });
       cpSync(join(PROJECT, 'test', 'package', 'consumer'), folder, { recursive: true });
       write('required.cts', REQUIRED);
       write('tsconfig.json', JSON.stringify({ compilerOptions: STRICT }));
-      const compiler = join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
-      complaints = await run(process.execPath, [compiler, '-p', '.', '--pretty', 'false'], {
-        cwd: folder,
-      }).then(
-        () => [],
-        (error: unknown) => (error as { stdout: string }).stdout.trim().split('\n'),
-      );
+      complaints = await compileWith('@types/node');
     });
+
+    /** @param typesOfNode the package with the types of Node */
+    async function compileWith(typesOfNode: string): Promise<readonly string[]> {
+      symlinkSync(join(PROJECT, 'node_modules', typesOfNode), types());
+      const compiler = join(PROJECT, 'node_modules', 'typescript', 'bin', 'tsc');
+      try {
+        await run(process.execPath, [compiler, '-p', '.', '--pretty', 'false'], { cwd: folder });
+        return [];
+      } catch (error) {
+        return (error as { stdout: string }).stdout.trim().split('\n');
+      } finally {
+        rmSync(types());
+      }
+    }
 
     const ABOUT = {
       'right-uses.ts': 'compiles what is right',
@@ -179,6 +186,15 @@ describe('a project that has installed the package', function () {
         );
       });
     }
+
+    it('compiles with the newest types of Node, too', async () => {
+      const complaints = await compileWith('types-node-newest');
+      // What is wrong need not be the same with all.
+      assert.deepEqual(
+        complaints.filter((line) => !line.startsWith('wrong-uses.ts')),
+        [],
+      );
+    });
 
     it("compiles the package's own declarations", () => {
       assert.deepEqual(

@@ -36,7 +36,7 @@ describe('console.log', () => {
       const [registered, pinnedBytes] = closed ? [0, 0] : [1, 8192];
       return (
         `RegistrationCache { monitor: '${monitor.kind}', registered: ${registered}, pinnedBytes: ${pinnedBytes}, ` +
-        'maxRegistrations: 9, maxPinnedBytes: Infinity, acquires: 3, hits: 2, misses: 1, bypass: false, ' +
+        'maxRegistrations: 9, maxPinnedBytes: Infinity, acquires: 3, hits: 2, misses: 1, uncached: 0, bypass: false, ' +
         `closed: ${closed} }`
       );
     };
