@@ -16,15 +16,12 @@ export function showFacts(
   depth: number,
   options: Stylizing,
 ): string {
-  const unknown = options.stylize(`[${name}]`, 'special');
-  if (depth < 0) return unknown;
-  let facts: Readonly<Record<string, unknown>>;
   try {
-    facts = factsOf();
+    if (!(depth < 0)) return `${name} ${inspect(factsOf(), { ...options, depth })}`;
   } catch {
-    return unknown;
+    // By its name.
   }
-  return `${name} ${inspect(facts, { ...options, depth })}`;
+  return `[${name}]`;
 }
 
 /** What there is to see of a registration. */
