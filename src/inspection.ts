@@ -24,6 +24,15 @@ export function showFacts(
   return `[${name}]`;
 }
 
+/** What `JSON.stringify` makes of an object: the same facts, or none of what only looks like one. */
+export function jsonOf(factsOf: () => Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  try {
+    return factsOf();
+  } catch {
+    return {};
+  }
+}
+
 /** What there is to see of a registration. */
 interface Registered {
   readonly address: number;
@@ -35,6 +44,7 @@ interface Registered {
   readonly stale: boolean;
 }
 
+/** In numbers, as a program wants them. */
 export function factsOf({
   address,
   length,
@@ -43,10 +53,17 @@ export function factsOf({
   access,
   uses,
   stale,
-}: Registered): Record<string, unknown> {
+}: Registered): Readonly<Record<string, unknown>> {
+  return { address, length, lkey, rkey, access, uses, stale };
+}
+
+/** As people read them. */
+export function readableFactsOf(registered: Registered): Readonly<Record<string, unknown>> {
+  const { address, lkey, rkey, access } = registered;
   return {
-    ...{ address: hex(address), length, lkey: hex(lkey), rkey: hex(rkey) },
-    ...{ access: as(describeAccess(access), 'special'), uses, stale },
+    ...factsOf(registered),
+    ...{ address: hex(address), lkey: hex(lkey), rkey: hex(rkey) },
+    access: as(describeAccess(access), 'special'),
   };
 }
 

@@ -50,6 +50,7 @@ type Labels = Readonly<Record<string, string>>;
 
 /** A label of the metrics' own. */
 const SIZE_LABEL = 'from_bytes';
+const BY_SIZE = 'rdma_regcache_registered_by_size';
 
 /**
  * Loaded when it is needed, so that there is somebody to tell that it is missing.
@@ -74,6 +75,8 @@ function promClient(): typeof PromClient {
 class Metrics {
   readonly #caches = new Map<RegistrationCache, Labels>();
   readonly #labelNames: readonly string[];
+  /** The one made last. */
+  readonly #last: object;
 
   constructor({ Counter, Gauge }: typeof PromClient, registry: Registry, labelNames: readonly string[]) {
     this.#labelNames = labelNames;
@@ -105,8 +108,8 @@ class Metrics {
       new Gauge({ name: `rdma_regcache_${short}`, help, labelNames: [...labelNames], registers, collect });
     }
     // Not a histogram, whose counts may only grow: registrations come and go.
-    new Gauge({
-      name: 'rdma_regcache_registered_by_size',
+    this.#last = new Gauge({
+      name: BY_SIZE,
       help: 'Registrations now, by the least length in bytes, a power of two, of their class',
       labelNames: [...labelNames, SIZE_LABEL],
       registers,
@@ -118,6 +121,11 @@ class Metrics {
         });
       },
     });
+  }
+
+  /** Whether a registry has them still: all may be taken out of it (`clear`). */
+  isIn(registry: Registry): boolean {
+    return (registry.getSingleMetric(BY_SIZE) as unknown) === this.#last;
   }
 
   /** @throws ERR_INVALID_OPTION unless it has the labels of the others */
@@ -152,7 +160,8 @@ export function register(cache: RegistrationCache, options: MetricsOptions = {})
   if (cache.closed) throw regcacheError('ERR_CLOSED', 'the cache was closed');
   const client = promClient();
   const { register: registry = client.register } = taken;
-  const metrics = metricsOf.get(registry) ?? makeMetrics(client, registry, Object.keys(labels).sort());
+  const made = metricsOf.get(registry);
+  const metrics = made?.isIn(registry) ? made : makeMetrics(client, registry, Object.keys(labels).sort());
   metrics.add(cache, labels);
   return () => {
     metrics.remove(cache);

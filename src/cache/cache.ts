@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { Access, checkAccess, describeAccess, REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { showFacts, type Stylizing } from '../inspection.js';
+import { jsonOf, showFacts, type Stylizing } from '../inspection.js';
 import { checkRange, type Memory } from '../memory/locate.js';
 import { checkBoolean, takeOptions } from '../options.js';
 import { given, type MonitorChoice } from '../monitor/choice.js';
@@ -688,15 +688,21 @@ export class RegistrationCache extends HitPath implements Keeper, Member {
 
   /** @internal */
   [inspect.custom](depth: number, options: Stylizing): string {
-    const facts = (): Record<string, unknown> => {
-      const { registered, pinnedBytes, acquires, hits, misses, uncached } = this.statistics();
-      const { bypass, closed } = this;
-      return {
-        ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
-        ...{ acquires, hits, misses, uncached, bypass, closed },
-      };
+    return showFacts('RegistrationCache', () => this.#facts(), depth, options);
+  }
+
+  /** @internal */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(() => this.#facts());
+  }
+
+  #facts(): Readonly<Record<string, unknown>> {
+    const { registered, pinnedBytes, acquires, hits, misses, uncached } = this.statistics();
+    const { bypass, closed } = this;
+    return {
+      ...{ monitor: this.monitor.kind, registered, pinnedBytes, ...this.limits },
+      ...{ acquires, hits, misses, uncached, bypass, closed },
     };
-    return showFacts('RegistrationCache', facts, depth, options);
   }
 
   /** Let acquires try a hit first, or send them all the slow way. */

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { regcacheError } from '../errors.js';
-import { factsOf, showFacts, type Stylizing } from '../inspection.js';
+import { factsOf, jsonOf, readableFactsOf, showFacts, type Stylizing } from '../inspection.js';
 import type { Entry, Registration } from './registration.js';
 
 /** One acquire of an entry: a second release is an error of whoever holds this, and of nobody else. */
@@ -57,7 +57,14 @@ export class Handle implements Registration {
   }
 
   [inspect.custom](depth: number, options: Stylizing): string {
-    const facts = (): Record<string, unknown> => ({ ...factsOf(this.entry), released: this.#released });
+    const facts = (): Record<string, unknown> => ({
+      ...readableFactsOf(this.entry),
+      released: this.#released,
+    });
     return showFacts('Registration', facts, depth, options);
+  }
+
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(() => ({ ...factsOf(this.entry), released: this.#released }));
   }
 }

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { REMOTE_ACCESS } from '../access.js';
 import { regcacheError } from '../errors.js';
-import { factsOf, showFacts, type Stylizing } from '../inspection.js';
+import { factsOf, jsonOf, readableFactsOf, showFacts, type Stylizing } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { PAGE_SIZE } from '../system/libc.js';
 import { Owners } from './owners.js';
@@ -237,7 +237,11 @@ export class Entry implements Registration {
   }
 
   [inspect.custom](depth: number, options: Stylizing): string {
-    return showFacts('Registration', () => factsOf(this), depth, options);
+    return showFacts('Registration', () => readableFactsOf(this), depth, options);
+  }
+
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(() => factsOf(this));
   }
 }
 

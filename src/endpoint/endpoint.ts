@@ -4,7 +4,7 @@ import { Access, checkAccess, REMOTE_ACCESS } from '../access.js';
 import { aborted } from '../cache/aborted.js';
 import type { RegistrationCache } from '../cache/cache.js';
 import { regcacheError, RegcacheError } from '../errors.js';
-import { showFacts, type Stylizing } from '../inspection.js';
+import { jsonOf, showFacts, type Stylizing } from '../inspection.js';
 import type { Memory } from '../memory/locate.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { completionError, type WorkCompletion } from '../verbs/work-completion.js';
@@ -321,12 +321,18 @@ export class Endpoint extends EventEmitter<EndpointEvents> implements AsyncDispo
 
   /** @internal */
   [inspect.custom](depth: number, options: Stylizing): string {
-    const facts = (): Record<string, unknown> => {
-      const device = this.#link.domain.protectionDomain.context.device.name;
-      const { outstanding, arrived, closed, cache } = this;
-      return { device, outstanding, arrived, exposed: this.#exposed.size, closed, cache };
-    };
-    return showFacts('Endpoint', facts, depth, options);
+    return showFacts('Endpoint', () => this.#facts(), depth, options);
+  }
+
+  /** @internal */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(() => this.#facts());
+  }
+
+  #facts(): Readonly<Record<string, unknown>> {
+    const device = this.#link.domain.protectionDomain.context.device.name;
+    const { outstanding, arrived, closed, cache } = this;
+    return { device, outstanding, arrived, exposed: this.#exposed.size, closed, cache };
   }
 
   #requireOpen(): void {

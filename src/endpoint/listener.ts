@@ -4,7 +4,7 @@ import { resolveHost } from '../cm/address.js';
 import { ConnectionId } from '../cm/connection-id.js';
 import type { CmEvent } from '../cm/event-channel.js';
 import { regcacheError, type RegcacheError } from '../errors.js';
-import { showFacts, type Stylizing } from '../inspection.js';
+import { jsonOf, showFacts, type Stylizing } from '../inspection.js';
 import { checkSignal, takeOptions } from '../options.js';
 import { Arrivals } from './arrivals.js';
 import type { Abortable, Endpoint } from './endpoint.js';
@@ -115,11 +115,17 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   /** @internal */
   [inspect.custom](depth: number, options: Stylizing): string {
-    const facts = (): Record<string, unknown> => {
-      const { port, closed } = this;
-      return { port, connecting: this.#handshakes.size, connected: this.#connected.length, closed };
-    };
-    return showFacts('Listener', facts, depth, options);
+    return showFacts('Listener', () => this.#facts(), depth, options);
+  }
+
+  /** @internal */
+  toJSON(): Readonly<Record<string, unknown>> {
+    return jsonOf(() => this.#facts());
+  }
+
+  #facts(): Readonly<Record<string, unknown>> {
+    const { port, closed } = this;
+    return { port, connecting: this.#handshakes.size, connected: this.#connected.length, closed };
   }
 
   #end(error: RegcacheError): Promise<void> {

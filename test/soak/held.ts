@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { findTool } from '../../native/vm/tool.js';
+import { childrenOf } from '../../bench/coverage/waiting.js';
 
 /** What this process, the device and the kernel hold. */
 export interface Held {
@@ -60,7 +61,7 @@ export function held(): Held {
     'System V segments': readFileSync('/proc/sysvipc/shm', 'latin1').split('\n').length - 2,
     descriptors: readdirSync('/proc/self/fd').length,
     threads: number(status, 'Threads'),
-    children: children(),
+    children: childrenOf(process.pid).length,
     mappings: readFileSync('/proc/self/maps', 'latin1').split('\n').length,
     'resident, KiB': number(status, 'VmRSS'),
     'kernel slabs, KiB': number(memory, 'SUnreclaim'),
@@ -104,16 +105,6 @@ function pinnedPages(): number | undefined {
   const count = (name: string): number => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(counts)?.[1]);
   const pinned = count('nr_foll_pin_acquired') - count('nr_foll_pin_released');
   return Number.isNaN(pinned) ? undefined : pinned;
-}
-
-function children(): number {
-  const lists = readdirSync('/proc/self/task').map((task) =>
-    readFileSync(`/proc/self/task/${task}/children`, 'latin1'),
-  );
-  return lists
-    .join(' ')
-    .split(' ')
-    .filter((pid) => pid !== '').length;
 }
 
 /** Slabs that are empty go back to the kernel, and what a processor has at hand to the slabs; for root only. */

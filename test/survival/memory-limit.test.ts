@@ -50,7 +50,8 @@ describe("a process at the limit of its control group's memory", function () {
     const child = fork(FILE, [way], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
     let refused: Refused | null = null;
-    await once(child, 'message');
+    const ready = once(child, 'message').then(() => undefined);
+    assert.equal(await Promise.race([ready, exited]), undefined, 'it ended before it was ready');
     child.on('message', (message) => (refused = message as Refused | null));
     set('cgroup.procs', child.pid!);
     set('memory.max', LIMIT);

@@ -6,6 +6,52 @@ import { endpointOver } from './endpoint-fixture.js';
 
 const ONE_LINE = { breakLength: Infinity, compact: 100 };
 
+/** What becomes of it in JSON. */
+const throughJson = (object: unknown): Record<string, unknown> =>
+  JSON.parse(JSON.stringify(object)) as Record<string, unknown>;
+
+describe('JSON.stringify', () => {
+  it('says of a registration what a program, or a peer, wants to know', () => {
+    const { cache, pages } = modelled();
+    const access = Access.LOCAL_WRITE | Access.REMOTE_READ;
+    const registration = pages(1, 3, access);
+    const { lkey, rkey } = registration;
+    const facts = { address: at(1), length: 8192, lkey, rkey, access, uses: 1, stale: false };
+    assert.deepEqual(throughJson(registration), facts);
+    const pinned = cache.pin({ address: at(1), length: 8192 }, access);
+    assert.deepEqual(throughJson(pinned), { ...facts, uses: 2, released: false });
+    pinned.release();
+    assert.deepEqual(throughJson(pinned), { ...facts, released: true });
+  });
+
+  it('says of a cache and an endpoint what they hold and have done', () => {
+    const { cache, monitor, pages } = modelled({ maxRegistrations: 9 });
+    for (let i = 0; i < 3; i++) pages(0, 2).release();
+    const facts = {
+      ...{
+        monitor: monitor.kind,
+        registered: 1,
+        pinnedBytes: 8192,
+        maxRegistrations: 9,
+        maxPinnedBytes: null,
+      },
+      ...{ acquires: 3, hits: 2, misses: 1, uncached: 0, bypass: false, closed: false },
+    };
+    assert.deepEqual(throughJson(cache), facts);
+    const { endpoint } = endpointOver([]);
+    const { device, closed, cache: its } = throughJson(endpoint);
+    assert.deepEqual([device, closed, Object.keys(its as object)], ['rxe0', false, Object.keys(facts)]);
+  });
+
+  it('says nothing of what only looks like one of them', () => {
+    const { cache, pages } = modelled();
+    const pinned = cache.pin({ address: at(0), length: 4096 });
+    const { endpoint } = endpointOver([]);
+    for (const object of [cache, pages(1, 2), pinned, endpoint])
+      assert.deepEqual(throughJson(new Proxy(object, {})), {});
+  });
+});
+
 describe('console.log', () => {
   it('shows what there is to know of a registration, and nothing of what it is made of', () => {
     const { cache, pages, space } = modelled();

@@ -95,6 +95,18 @@ describe('metrics', () => {
     register(cache, { register: registry, labels: { _a1: 'c' } });
   });
 
+  it('are made anew in a registry that was cleared, with labels of other names as well', async () => {
+    register(modelled().cache, { register: registry });
+    registry.clear();
+    const { cache, pages } = modelled();
+    pages(0, 1).release();
+    register(cache, { register: registry, labels: { name: 'a' } });
+    assert.equal((await samples())['rdma_regcache_registered{name="a"}'], 1);
+    // Not once more for each registration of a cache.
+    register(modelled().cache, { register: registry, labels: { name: 'b' } });
+    assert.equal((await samples())['rdma_regcache_registered{name="b"}'], 0);
+  });
+
   it('refuse what is no registry, and one that has such metrics of somebody else', () => {
     const { cache } = modelled();
     // The last to be made.
