@@ -40,6 +40,8 @@ export class PageTable<T extends object> {
   #saying = new BitSet(SMALL);
   /** Pairs: a block of 512 pages, and the node that divides it. Saves most of the way down from the root. */
   readonly #lines = new Int32Array(2 * LINES).fill(NO_BLOCK);
+  /** What the cell that was found last stands for: 2^bits pages. */
+  #bits = 0;
   /** Nodes have come or gone in the present fill. */
   #moved = false;
   /** Where the next new node goes, unless one has become free. */
@@ -54,64 +56,47 @@ export class PageTable<T extends object> {
     // Wrapped for blocks from 2^31 on: still another for each.
     const block = (page * (1 / NODE)) | 0;
     const line = (block & (LINES - 1)) << 1;
-    return this.#lines[line] === block
-      ? (this.#cells[this.#lines[line + 1] + (page & (NODE - 1))] as T | undefined)
-      : this.#walk(page);
-  }
-
-  #walk(page: number): T | undefined {
-    let bits = ROOT_BITS;
-    let node = 0;
-    let cell = this.#cells[(page / 2 ** ROOT_BITS) | 0];
-    while (typeof cell === 'number') {
-      bits -= NODE_BITS;
-      node = cell;
-      cell = this.#cells[node + ((page >> bits) & (NODE - 1))];
-    }
-    if (bits === 0) {
-      const block = (page * (1 / NODE)) | 0;
-      const line = (block & (LINES - 1)) << 1;
-      this.#lines[line] = block;
-      this.#lines[line + 1] = node;
-    }
-    return cell;
+    const found =
+      this.#lines[line] === block
+        ? this.#cells[this.#lines[line + 1] + (page & (NODE - 1))]
+        : this.#cells[this.#descend(page)];
+    return found as T | undefined;
   }
 
   /** Whom a page is given to. @param page as for `quick` */
   get(page: number): T | undefined {
-    return this.quick(page) ?? this.#ask(page);
+    const at = this.#descend(page);
+    if (this.#cells[at] === undefined) this.#say(at);
+    return this.#cells[at] as T | undefined;
   }
 
-  #ask(page: number): T | undefined {
+  /** The place of the cell of a page, or of the undivided block that it is in. */
+  #descend(page: number): number {
     let bits = ROOT_BITS;
     let at = (page / 2 ** ROOT_BITS) | 0;
-    let cell = this.#cells[at];
-    while (typeof cell === 'number') {
+    for (let cell = this.#cells[at]; typeof cell === 'number'; cell = this.#cells[at]) {
       bits -= NODE_BITS;
       at = cell + ((page >> bits) & (NODE - 1));
-      cell = this.#cells[at];
     }
-    if (cell === undefined) this.#say(at);
-    return this.#cells[at] as T | undefined;
+    this.#bits = bits;
+    if (bits === 0) {
+      const block = (page * (1 / NODE)) | 0;
+      const line = (block & (LINES - 1)) << 1;
+      this.#lines[line] = block;
+      this.#lines[line + 1] = at & -NODE;
+    }
+    return at;
   }
 
   /** The first page given to anybody from `page` on, or `end` if there is none before it. */
   seek(page: number, end: number): number {
     while (page < end) {
-      let bits = ROOT_BITS;
-      let nodeEnd = ROOT;
-      let at = (page / 2 ** ROOT_BITS) | 0;
-      let cell = this.#cells[at];
-      while (typeof cell === 'number') {
-        bits -= NODE_BITS;
-        nodeEnd = cell + NODE;
-        at = ((page >> bits) & (NODE - 1)) + cell;
-        cell = this.#cells[at];
-      }
+      const at = this.#descend(page);
+      const nodeEnd = at < ROOT ? ROOT : (at & -NODE) + NODE;
       const taken = this.#taken.first(at, nodeEnd);
       if (taken === at) return page;
       // Beyond the end of the node another begins.
-      const span = 1 << bits;
+      const span = 1 << this.#bits;
       page = (Math.floor(page / span) + taken - at) * span;
     }
     return end;
