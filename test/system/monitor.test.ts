@@ -7,6 +7,7 @@ import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { heldOf } from './held.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { viewsOf } from '../../src/monitor/live-views.js';
 import { collectGarbage } from '../garbage.js';
@@ -18,6 +19,7 @@ const mappings = (): number => readFileSync('/proc/self/maps', 'latin1').split('
 
 describe('monitor: ummunotify', () => {
   requireStack();
+  pagesStay();
 
   let memory: number;
   const page = (n: number): number => memory + n * PAGE_SIZE;
