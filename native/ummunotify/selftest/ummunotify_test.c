@@ -2002,7 +2002,7 @@ static double time_calls(struct watcher w, char *p)
 {
 	double best = 1e9;
 
-	for (int i = 0; i < 900; i++) {
+	for (int i = 0; i < 300; i++) {
 		double start = now();
 
 		CHECK_EQ(watch(w, p, page, UINT64_MAX), 0);
@@ -2024,10 +2024,10 @@ static void test_cost_does_not_grow_with_ranges(void)
 	for (uint64_t i = 0; i < 100; i++)
 		CHECK_EQ(watch(w, other, page, i), 0);
 	few = time_calls(w, p);
-	for (uint64_t i = 100; i < 50000; i++)
+	for (uint64_t i = 100; i < 10000; i++)
 		CHECK_EQ(watch(w, other, page, i), 0);
 	many = time_calls(w, p);
-	printf("# %.1f us with 100 ranges, %.1f us with 50000\n",
+	printf("# %.1f us with 100 ranges, %.1f us with 10000\n",
 	       few * 1e6, many * 1e6);
 	CHECK(many < 5 * few);
 }
