@@ -1,7 +1,7 @@
 // npm test: the static checks, mocha's unit tests here and those of the package that npm packs, its system tests where
 // the RDMA device is, and the tests of the virtual machine's runner; what takes longer when asked for.
 // Usage: npm test -- [--only lint|unit|package|hooks|system|vm|survival|client|numa|coverage|endpoint|two-machines]...
-//   [--kernel 6.1|6.12] [--grep PATTERN]
+//   [--kernel 6.1|6.12|newest] [--grep PATTERN]
 import { parseArgs } from 'node:util';
 import { provideLibrary } from '../bench/coverage/libraries.js';
 import { endWithCaller } from '../native/vm/ending.js';
@@ -61,7 +61,7 @@ interface TestOptions {
 const USAGE = `Usage: npm test -- [OPTIONS]
 
   --only PART,...       of ${PARTS.join(', ')} (default: ${USUAL.join(', ')})
-  --kernel 6.1|6.12     of the virtual machine
+  --kernel NAME         of the virtual machine: 6.1, 6.12 or newest
   --grep PATTERN        tests whose name matches
   --help                show this
 `;

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { downloadPackage } from '../vm/archive.js';
+import { downloadPackage, OWN_SOURCES } from '../vm/archive.js';
 import { cacheFolder, keepUsed, makeOnce } from '../vm/cache-folder.js';
 import { VmError } from '../vm/errors.js';
 import { step } from '../vm/step.js';
@@ -24,7 +24,7 @@ export async function provideSource(): Promise<KernelSource> {
   if (newest(sources) === undefined) {
     await makeOnce(join(sources, 'download'), async (folder) => {
       await step(`Downloading the source of Linux (${PACKAGE}, 140 MB)`, () =>
-        downloadPackage(PACKAGE, folder),
+        downloadPackage(OWN_SOURCES, PACKAGE, folder),
       );
       const file = readdirSync(folder).find((name) => name.endsWith('.deb'));
       const version = file?.split('_')[1];

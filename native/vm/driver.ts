@@ -50,6 +50,7 @@ async function build(
       '-C',
       folder,
       `KDIR=${kernel.headers}`,
+      ...(kernel.settings ?? []),
       ...(fault === undefined ? [] : [`FAULT=${fault}`]),
     ]);
   });

@@ -10,14 +10,14 @@ export interface ModuleFile {
   readonly content: Buffer;
 }
 
-// crc32_generic: rdma_rxe asks the crypto layer for "crc32" and names no module that brings it.
+/** Older rdma_rxe asks the crypto layer for "crc32" and names no module that brings it; newer kernels have it built in. */
+const WANTED_IF_THERE = ['crc32_generic'];
 const WANTED = [
   'virtio_pci',
   'virtio_console',
   '9pnet_virtio',
   '9p',
   'overlay',
-  'crc32_generic',
   'ib_uverbs',
   'rdma_rxe',
   'rdma_ucm',
@@ -41,6 +41,7 @@ export async function collectModules(kernel: Kernel): Promise<ModuleFile[]> {
     for (const dependency of dependencies(content)) await add(dependency);
     collected.set(name, { name, content });
   }
+  for (const name of WANTED_IF_THERE) if (paths.has(name)) await add(name);
   for (const name of WANTED) await add(name);
   return [...collected.values()];
 }

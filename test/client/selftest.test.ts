@@ -35,7 +35,7 @@ const NEED_ROOT: readonly string[] = [
 
 describe('driver: plain C clients that include nothing but its header', function () {
   requireStack();
-  this.timeout(480_000);
+  this.timeout(1_200_000);
   let folder = '';
 
   before(function () {

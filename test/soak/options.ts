@@ -10,7 +10,7 @@ back at what it was. Runs in the virtual machine where this machine has no RDMA 
 
   --seconds N         how long (default 60); starting and warming up come on top
   --seed N            make the same choices as the run that printed this seed; how the threads interleave is never the same
-  --kernel 6.1|6.12   the virtual machine's kernel (default: $VM_KERNEL, or 6.1)
+  --kernel NAME       the virtual machine's kernel: 6.1, 6.12 or newest (default: $VM_KERNEL, or 6.1)
   --kept              keep registrations whatever happens to the memory: stale bytes must be found, and the run fails
   --json              the result for programs on stdout (with npm run -s, so that npm prints nothing itself)
   --help              show this

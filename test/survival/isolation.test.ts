@@ -6,7 +6,7 @@ import { needs } from '../needs.js';
 import { requireStack } from '../system/stack.js';
 
 describe('two users who do not trust each other', function () {
-  this.timeout(480_000);
+  this.timeout(1_200_000);
   requireStack();
   let folder = '';
   before(function () {

@@ -26,13 +26,20 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEVICE		"/dev/ummunotify"
 #define EXIT_SKIP	4	/* as in kselftest */
 #define RANGE		(4 << 20)
 #define ENTRIES		4
-#define DEADLINE	120	/* seconds, also enough for an emulated CPU */
+#define DEADLINE	300	/* seconds, also for a busy, emulated CPU */
+/* A slow machine makes fewer tries. */
+#define TRIES_SECONDS	(DEADLINE / 3)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23
+#endif
 
 static size_t page;
 
@@ -188,6 +195,14 @@ static void unwatch(int dev, uint64_t cookie)
 	MUST(!ioctl(dev, UMMUNOTIFY_UNREGISTER_REGION, &arg));
 }
 
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 /* The other thread drops the whole range, once for each go. */
 
 static char *range;
@@ -207,7 +222,8 @@ static void *zap(void *unused)
 int main(int argc, char **argv)
 {
 	unsigned int tries = argc > 1 ? strtoul(argv[1], NULL, 0) : 300;
-	unsigned int inside = 0, silent = 0, stale = 0;
+	unsigned int inside = 0, silent = 0, stale = 0, n;
+	double end = now() + TRIES_SECONDS;
 	volatile uint64_t *counter;
 	struct ring ring;
 	pthread_t thread;
@@ -234,12 +250,14 @@ int main(int argc, char **argv)
 	madvise(range, RANGE, MADV_NOHUGEPAGE);
 	MUST(!pthread_create(&thread, NULL, zap, NULL));
 
-	for (unsigned int n = 1; n <= tries; n++) {
+	for (n = 1; n <= tries && now() < end; n++) {
 		/* Towards the end, so that the thread has far to go. */
 		char *p = range + RANGE - (1 + n % 64) * page;
 		uint64_t before, whole = 2 * n, single = whole + 1;
 		bool busy;
 
+		/* One fault for each page takes longer. */
+		madvise(range, RANGE, MADV_POPULATE_WRITE);
 		memset(range, 1, RANGE);
 		watch(dev, range, RANGE, whole);
 		drain(dev, whole);
@@ -270,6 +288,6 @@ int main(int argc, char **argv)
 		unwatch(dev, single);
 	}
 	printf("# %u tries, %u pinned while it was inside, %u without an event, %u stale\n",
-	       tries, inside, silent, stale);
+	       n - 1, inside, silent, stale);
 	finish(!stale, "");
 }
