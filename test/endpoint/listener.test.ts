@@ -21,7 +21,7 @@ describe('a listener', function () {
       try {
         return await connect({ host: hostOfDevice(), port });
       } catch (error) {
-        if ((error as RegcacheError).code !== 'ECONNREFUSED' || tries === 50) throw error;
+        if ((error as RegcacheError).code !== 'ECONNREFUSED' || tries === 600) throw error;
         await delay(50);
       }
     }

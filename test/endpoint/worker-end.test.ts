@@ -20,8 +20,6 @@ describe('a worker thread with endpoints', function () {
       const worker = new Worker(new URL('worker.js', import.meta.url));
       await once(worker, 'message');
       assert.notDeepEqual(kernelState(), before);
-      // Not while it sets something up: koffi would take the process with it.
-      await delay(200);
       assert.equal(await worker.terminate(), 1);
       await settlesAt(before);
     }

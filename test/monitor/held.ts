@@ -11,11 +11,15 @@ export function watchedPages(): number {
     .reduce((sum, [, start, end]) => sum + (parseInt(end, 16) - parseInt(start, 16)) / PAGE_SIZE, 0);
 }
 
-/** Ids of the threads that read events. */
+const PF_EXITING = 4;
+
+/** Ids of the threads that read events. Who has joined one may find it there still, on its way out: that is none. */
 export function readers(): string[] {
   return readdirSync('/proc/self/task').filter((id) => {
     try {
-      return readFileSync(`/proc/self/task/${id}/comm`, 'latin1') === 'regcache-uffd\n';
+      const stat = readFileSync(`/proc/self/task/${id}/stat`, 'latin1');
+      const [, name, flags] = /^\d+ \((.*)\) \S(?: -?\d+){5} (\d+)/s.exec(stat)!;
+      return name === 'regcache-uffd' && (Number(flags) & PF_EXITING) === 0;
     } catch {
       // It has ended.
       return false;

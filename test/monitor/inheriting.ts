@@ -14,7 +14,7 @@ const FILE = fileURLToPath(import.meta.url);
 
 /** What it prints, unless it does not come to an end. */
 export function runInheriting(): string {
-  const options = { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' } as const;
+  const options = { encoding: 'utf8', timeout: 90_000, killSignal: 'SIGKILL' } as const;
   const { stdout, stderr, error } = spawnSync(process.execPath, [FILE], options);
   return error === undefined ? (stdout + stderr).trim() : error.message;
 }
@@ -33,7 +33,7 @@ if (process.argv[1] === FILE) {
   const monitor = new UserfaultfdMonitor();
   monitor.watch(address, address + PAGE_SIZE, 1);
   const fd = Number(readdirSync('/proc/self/fd').find(isUserfaultfd));
-  const child = spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+  const child = spawn('sleep', ['120'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
   await once(child, 'spawn');
   // Reported, and waited for, as before.
   madvise(address, PAGE_SIZE, MADV_DONTNEED);

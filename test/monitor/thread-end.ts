@@ -93,7 +93,7 @@ export async function runProcess(
 ): Promise<[number | null, NodeJS.Signals | null]> {
   const child = fork(FILE, [JSON.stringify(orders)], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
-  const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  const late = setTimeout(() => child.kill('SIGKILL'), 90_000);
   await once(child, 'message');
   if (signal !== undefined) child.kill(signal);
   const [code, by] = await exited;

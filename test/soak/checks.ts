@@ -15,7 +15,7 @@ export interface Check {
 }
 
 /** The kernel and the device let go of some things a little later; seconds. */
-const PATIENCE = 10;
+const PATIENCE = 30;
 
 const SECONDS_FOR_ALL_CHANGES = 30;
 

@@ -9,6 +9,7 @@ import { LAYOUT } from '../../src/verbs/layout.js';
 import type { MemoryRegion } from '../../src/verbs/memory-region.js';
 import { IbverbsRegistrar } from '../../src/verbs/registrar.js';
 import { needs } from '../needs.js';
+import { pagesStay } from '../system/pages-stay.js';
 import { requireStack } from '../system/stack.js';
 import { completions, PAGE_SIZE, Side } from '../system/verbs-fixture.js';
 import { kernelState, settlesAt, type KernelState } from './kernel-state.js';
@@ -59,6 +60,7 @@ class NotingRegistrar extends IbverbsRegistrar {
 
 describe('a memory region that the device does not let go of, as a memory window is bound to it', () => {
   requireStack();
+  pagesStay();
 
   let side: Side;
   let registrar: NotingRegistrar;

@@ -49,7 +49,7 @@ async function main(): Promise<void> {
   await Promise.all([server, client, listener].map((each) => each.close()));
   // A listener lets go of a device without anybody waiting for it.
   const contextsOpen = (): number => heldOf('/dev/infiniband/uverbs').files;
-  for (let tries = 0; tries < 50 && contextsOpen() > 1; tries++) await delay(100);
+  for (let tries = 0; tries < 300 && contextsOpen() > 1; tries++) await delay(100);
   const contexts = contextsOpen();
   await everywhere.close();
   process.send!({ ...told, contexts } satisfies Told);

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 
 /** The slab cache of the driver's watches; shared with others of its size unless the kernel runs with slab_nomerge. */
 export const SLAB = '/sys/kernel/slab/ummunotify_range';
@@ -66,8 +67,13 @@ export async function driverIsIdle(): Promise<void> {
   await becomes(driverState, { openFiles: 0, watches: driverState().watches === undefined ? undefined : 0 });
 }
 
+/** Of a busy machine; ms. */
+const PATIENCE = 30_000;
+
 async function becomes<State>(state: () => State, expected: State): Promise<void> {
-  const same = (): boolean => JSON.stringify(state()) === JSON.stringify(expected);
-  for (let tries = 0; tries < 50 && !same(); tries++) await delay(100);
-  assert.deepEqual(state(), expected);
+  const start = performance.now();
+  let is = state();
+  for (; !isDeepStrictEqual(is, expected) && performance.now() - start < PATIENCE; is = state())
+    await delay(100);
+  assert.deepEqual(is, expected);
 }

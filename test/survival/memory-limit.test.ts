@@ -48,7 +48,8 @@ describe("a process at the limit of its control group's memory", function () {
   /** @param toBeKilled whether the kernel may */
   async function hoard(way: Way, toBeKilled: boolean) {
     const child = fork(FILE, [way], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-    const exited = once(child, 'exit') as Promise<[number | null, string | null]>;
+    // What it says may be read after it has gone.
+    const exited = once(child, 'close') as Promise<[number | null, string | null]>;
     let refused: Refused | null = null;
     const ready = once(child, 'message').then(() => undefined);
     assert.equal(await Promise.race([ready, exited]), undefined, 'it ended before it was ready');

@@ -5,6 +5,7 @@ import { createCache } from '../../src/create-cache.js';
 import { E, errno, MADV_DONTNEED, madvise } from '../../src/system/libc.js';
 import { map, unmap } from '../../src/system/mapping.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
+import { pagesStay } from '../system/pages-stay.js';
 import { requireStack } from '../system/stack.js';
 import { PAGE_SIZE, Side } from '../system/verbs-fixture.js';
 
@@ -60,6 +61,7 @@ function storm(signal: number, timer: number): Disposable {
 describe('a storm of signals', function () {
   this.timeout(120_000);
   requireStack();
+  pagesStay();
 
   for (const [name, signal, timer] of [
     ['SIGALRM', 14, 0],

@@ -29,7 +29,8 @@ export class SoftDevice {
   /** Starts to remove the device; it is gone for everybody else at once, and ends with its last user. */
   async remove(): Promise<Promise<unknown[]>[]> {
     const ended = once(spawn('rdma', ['link', 'delete', this.name], { stdio: 'inherit' }), 'exit');
-    for (let tries = 0; tries < 100 && this.exists; tries++) await delay(50);
+    // Its name stays in sysfs as long as somebody has it open.
+    for (let tries = 0; tries < 1200 && listDevices().length > 0; tries++) await delay(50);
     assert.deepEqual(listDevices(), []);
     // In an array: a promise that is returned would be waited for.
     return [ended];

@@ -5,6 +5,7 @@ import { createCache } from '../../src/create-cache.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
 import { needs } from '../needs.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair, type Side } from './verbs-fixture.js';
 
@@ -24,6 +25,7 @@ async function write(
 
 describe('what the cache offers, over the real driver and a real device', () => {
   requireStack();
+  pagesStay();
 
   let memory = 0;
   const length = 4 * PAGE_SIZE;

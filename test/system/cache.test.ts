@@ -27,6 +27,7 @@ import {
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { Access } from '../../src/access.js';
 import { ReceiveRequests, SendRequests } from '../../src/verbs/work-request.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair, type Side } from './verbs-fixture.js';
 
@@ -45,6 +46,7 @@ const LENGTH = PAGES * PAGE_SIZE;
 
 describe('cache over the real driver and a real device', () => {
   requireStack();
+  pagesStay();
 
   let pair: { a: Side; b: Side; [Symbol.dispose](): void };
   let cache: RegistrationCache;

@@ -3,6 +3,7 @@ import { UserfaultfdMonitor } from '../../src/monitor/userfaultfd.js';
 import { cacheOnTop } from '../monitor/cache-on-top.js';
 import { conformance, type Conforming } from '../monitor/conformance.js';
 import { userfaultfdOwn } from '../monitor/userfaultfd-own.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { VerbsDevice } from './verbs-device.js';
 
@@ -14,6 +15,7 @@ const MONITORS: readonly Conforming[] = [
 
 describe('monitors, where there is a device', () => {
   requireStack();
+  pagesStay();
   for (const monitor of MONITORS) {
     conformance(monitor);
     cacheOnTop(monitor, () => new VerbsDevice());

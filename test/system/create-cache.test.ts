@@ -6,6 +6,7 @@ import type { Snapshot } from '../../src/publish/snapshot.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { SendRequests } from '../../src/verbs/work-request.js';
 import { PROGRAM } from '../cli.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair } from './verbs-fixture.js';
 
@@ -24,6 +25,7 @@ function withVariable<T>(name: string, value: string, work: () => T): T {
 
 describe('createCache without a monitor, over a real device', () => {
   requireStack();
+  pagesStay();
 
   it('sends fresh bytes after every remap, and keeps no pin', async () => {
     using pair = connectedPair();
@@ -87,6 +89,7 @@ describe('createCache without a monitor, over a real device', () => {
 
 describe('createCache and the environment', () => {
   requireStack();
+  pagesStay();
 
   it('takes limits from it, but not those that the program sets', () => {
     using pair = connectedPair();

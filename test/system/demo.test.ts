@@ -3,12 +3,14 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Report } from '../../examples/stale-registration/report.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 
 const main = fileURLToPath(new URL('../../examples/stale-registration/main.js', import.meta.url));
 
 describe('example: stale-registration', () => {
   requireStack();
+  pagesStay();
 
   it('shows stale bytes where registrations are kept, and none where the cache is asked', async () => {
     const { stdout } = await promisify(execFile)(process.execPath, [main, '--json']);

@@ -19,6 +19,7 @@ import {
 } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
 import { RawDevice, touch, type Event } from './raw-device.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 
 const { EACCES, EAGAIN, EINVAL, EFAULT, ENOTTY, ESPIPE } = constants.errno;
@@ -35,6 +36,7 @@ const randomCookie = (): bigint => randomBytes(8).readBigUInt64LE();
 
 describe('driver: /dev/ummunotify', () => {
   requireStack();
+  pagesStay();
 
   let memory: number;
   const page = (n: number): number => memory + n * PAGE_SIZE;

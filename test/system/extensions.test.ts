@@ -12,6 +12,7 @@ import type { ProtectionDomain } from '../../src/verbs/protection-domain.js';
 import { IbverbsRegistrar } from '../../src/verbs/registrar.js';
 import { needs } from '../needs.js';
 import { RawDevice } from './raw-device.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 
 const COUNT = 20;
@@ -19,6 +20,7 @@ const ALL = Feature.GENERATION | Feature.BATCH | Feature.TRANSLATION;
 
 describe('extensions of the driver', () => {
   requireStack();
+  pagesStay();
 
   let context: Context;
   let pd: ProtectionDomain;

@@ -13,6 +13,7 @@ import { PAGE_SIZE } from '../../src/system/mapping.js';
 import { ReceiveRequests, SendRequests } from '../../src/verbs/work-request.js';
 import { bytesOf, growable, KINDS, resizable, webAssembly, WEBASSEMBLY_PAGE } from '../memory-kinds.js';
 import { type FromSender, SENDER, type ToSender } from './memory-worker.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair, Side } from './verbs-fixture.js';
 
@@ -24,6 +25,7 @@ const ATTEMPTS = 3;
 
 describe('every kind of memory over the real driver and a real device', () => {
   requireStack();
+  pagesStay();
 
   let line: Line;
   let cache: RegistrationCache;
@@ -61,7 +63,7 @@ describe('every kind of memory over the real driver and a real device', () => {
         await assertArrives(memory);
         await assertArrives(memory);
         assert.deepEqual(await line.received(memory), Buffer.from(bytesOf(memory)));
-        // Of its own accord, too, the kernel moves pages: it makes huge ones of small ones, and closes gaps.
+        // Of its own accord, too, the kernel moves pages, to close gaps.
         if (counts().stale !== 0 && attempt < ATTEMPTS) {
           cache.close();
           cache = line.cache = createCache(line.a.pd);
@@ -166,6 +168,7 @@ describe('every kind of memory over the real driver and a real device', () => {
 
 describe('memory of two threads, each with a device, a protection domain and a cache of its own', () => {
   requireStack();
+  pagesStay();
 
   let line: Line;
   let worker: Worker;

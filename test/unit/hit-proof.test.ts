@@ -10,7 +10,9 @@ const LEAST = (12 * COUNT) / ONCE_IN;
 /** Of three runs the one that took least: what a hit takes it takes every time, and the compilers only once. */
 function leastCostOf(subject: (typeof HITS)[number]): Cost {
   const costs = Array.from({ length: 3 }, () => costOf(subject, COUNT));
-  return costs.reduce((least, cost) => (cost.grown < least.grown ? cost : least));
+  // A collection takes away what had grown.
+  const order = (a: Cost, b: Cost): number => a.collections - b.collections || a.grown - b.grown;
+  return costs.sort(order)[0];
 }
 
 describe('a hit', () => {

@@ -7,7 +7,7 @@ import type { Cell, Monitor } from '../../bench/coverage/cell.js';
 import { type Trial, tryCases } from '../../bench/coverage/try-cases.js';
 
 describe('bench: coverage: what does not come', function () {
-  this.timeout(60_000);
+  this.timeout(180_000);
   const program = new URL('./pretended-trial.js', import.meta.url);
   const late: string[] = [];
   const trial: Trial = {

@@ -34,7 +34,7 @@ async function stopWith(signal: NodeJS.Signals): Promise<Stopped> {
 }
 
 describe('the end of a virtual machine', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it('leaves nothing behind after SIGINT, nor after a SIGKILL that nobody can handle', async () => {
     const [interrupted, killed] = await Promise.all([stopWith('SIGINT'), stopWith('SIGKILL')]);

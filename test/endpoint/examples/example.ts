@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -14,21 +14,15 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Start an example; it may be killed meanwhile. */
-export function startExample(
-  name: string,
-  args: readonly string[],
-): { process: ChildProcess; ended: Promise<Ended> } {
+/** Run an example to its end. */
+export async function runExample(name: string, ...args: string[]): Promise<Ended> {
   const child = spawn(process.execPath, [fileURLToPath(mainOf(name)), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = Promise.all([once(child, 'close'), text(child.stdout), text(child.stderr)]).then(
-    ([[status], stdout, stderr]) => ({ status: status as number | null, stdout, stderr }),
-  );
-  return { process: child, ended };
-}
-
-/** Run an example to its end. */
-export async function runExample(name: string, ...args: string[]): Promise<Ended> {
-  return startExample(name, args).ended;
+  const [[status], stdout, stderr] = await Promise.all([
+    once(child, 'close') as Promise<[number | null]>,
+    text(child.stdout),
+    text(child.stderr),
+  ]);
+  return { status, stdout, stderr };
 }

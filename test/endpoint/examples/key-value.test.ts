@@ -99,7 +99,7 @@ describe('example: key-value', function () {
     await using listener = await listen();
     const connecting = KeyValueClient.connect(hostOfDevice(), listener.port);
     await using endpoint = await listener.accept();
-    const closed = once(endpoint, 'close', { signal: AbortSignal.timeout(10_000) });
+    const closed = once(endpoint, 'close', { signal: AbortSignal.timeout(60_000) });
     await endpoint.send(Buffer.from('no JSON'));
     await assert.rejects(connecting, SyntaxError);
     await closed;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Pool } from '../../../examples/worker-pool/pool.js';
 import type { Work } from '../../../examples/worker-pool/worker.js';
 import { listen } from '../../../src/endpoint/listener.js';
+import { pagesStay } from '../../system/pages-stay.js';
 import { requireStack } from '../../system/stack.js';
 import { hostOfDevice } from '../fixture.js';
 import { runExample } from './example.js';
@@ -11,6 +12,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, each)
 describe('example: worker-pool', function () {
   this.timeout(300_000);
   requireStack();
+  pagesStay();
 
   it('workers_write_each_block_of_their_memory_once', async () => {
     // The last block is shorter than the others.
