@@ -59,9 +59,10 @@ export async function provideKernel(series: Series): Promise<Kernel> {
   const archive = series === NEWER ? newerArchive() : OWN_SOURCES;
   const packages = await findKernelPackages(archive, (release) => buildNumber(series, release));
   if (packages === undefined) {
+    const advice =
+      archive === OWN_SOURCES ? '; are bookworm and bookworm-security among the apt sources?' : '';
     throw new VmError(
-      `the package archive holds no complete set of linux-image and linux-headers for ${series}; ` +
-        'are bookworm and bookworm-security among the apt sources?',
+      `the package archive holds no complete set of linux-image and linux-headers for ${series}${advice}`,
     );
   }
   await makeOnce(join(kernels, packages.release), (folder) => unpackKernel(archive, packages, folder));
