@@ -50,7 +50,6 @@ type Labels = Readonly<Record<string, string>>;
 
 /** A label of the metrics' own. */
 const SIZE_LABEL = 'from_bytes';
-const BY_SIZE = 'rdma_regcache_registered_by_size';
 
 /**
  * Loaded when it is needed, so that there is somebody to tell that it is missing.
@@ -75,8 +74,7 @@ function promClient(): typeof PromClient {
 class Metrics {
   readonly #caches = new Map<RegistrationCache, Labels>();
   readonly #labelNames: readonly string[];
-  /** The one made last. */
-  readonly #last: object;
+  readonly #made = new Set<object>();
 
   constructor({ Counter, Gauge }: typeof PromClient, registry: Registry, labelNames: readonly string[]) {
     this.#labelNames = labelNames;
@@ -96,7 +94,7 @@ class Metrics {
           this.inc({ ...labels }, cache.statistics()[field] * scale);
         });
       };
-      new Counter({ name, help, labelNames: [...labelNames], registers, collect });
+      this.#made.add(new Counter({ name, help, labelNames: [...labelNames], registers, collect }));
     }
     for (const [field, [short, help]] of Object.entries(GAUGES) as [keyof Statistics, [string, string]][]) {
       const collect = function (this: Gauge): void {
@@ -105,11 +103,12 @@ class Metrics {
           this.inc({ ...labels }, cache.statistics()[field]);
         });
       };
-      new Gauge({ name: `rdma_regcache_${short}`, help, labelNames: [...labelNames], registers, collect });
+      const name = `rdma_regcache_${short}`;
+      this.#made.add(new Gauge({ name, help, labelNames: [...labelNames], registers, collect }));
     }
     // Not a histogram, whose counts may only grow: registrations come and go.
-    this.#last = new Gauge({
-      name: BY_SIZE,
+    const bySize = new Gauge({
+      name: 'rdma_regcache_registered_by_size',
       help: 'Registrations now, by the least length in bytes, a power of two, of their class',
       labelNames: [...labelNames, SIZE_LABEL],
       registers,
@@ -121,11 +120,22 @@ class Metrics {
         });
       },
     });
+    this.#made.add(bySize);
   }
 
-  /** Whether a registry has them still: all may be taken out of it (`clear`). */
+  /** Whether a registry has any of them still: all may be taken out of it (`clear`). */
   isIn(registry: Registry): boolean {
-    return (registry.getSingleMetric(BY_SIZE) as unknown) === this.#last;
+    return registry.getMetricsAsArray().some((metric) => this.#made.has(metric));
+  }
+
+  /** Whether none of the caches is open any more. */
+  get over(): boolean {
+    return [...this.#caches.keys()].every((cache) => cache.closed);
+  }
+
+  leave(registry: Registry): void {
+    for (const { name } of registry.getMetricsAsArray().filter((metric) => this.#made.has(metric)))
+      registry.removeSingleMetric(name);
   }
 
   /** @throws ERR_INVALID_OPTION unless it has the labels of the others */
@@ -161,6 +171,8 @@ export function register(cache: RegistrationCache, options: MetricsOptions = {})
   const client = promClient();
   const { register: registry = client.register } = taken;
   const made = metricsOf.get(registry);
+  // The labels are another's now.
+  if (made?.over) made.leave(registry);
   const metrics = made?.isIn(registry) ? made : makeMetrics(client, registry, Object.keys(labels).sort());
   metrics.add(cache, labels);
   return () => {

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* UCM_EVENT_VM_UNMAPPED */
 #define VM_UNMAPPED (1 << 17)
@@ -30,9 +31,22 @@ typedef void callback(int type, union event *event, void *argument);
 
 static int (*set_event_handler)(int events, int priority, callback *callback, void *argument);
 static void (*unset_event_handler)(int events, callback *callback, void *argument);
+/* It has not been loaded, as it would do damage. */
+static bool harmful;
 
 /* libucs would install handlers for SIGSEGV and the like, and for SIGHUP, which are the runtime's business. */
 static const char *const settings[][2] = { { "UCX_HANDLE_ERRORS", "none" }, { "UCX_DEBUG_SIGNO", "0" } };
+
+/*
+ * When it is loaded, libucm tries its hooks by moving the end of the heap a page up and then a page down, and down also
+ * where it could not be moved up, since something is mapped behind it: the last page of the heap is gone then, with what
+ * is in it. The page that this takes stays: whoever gave it back could give back what another thread's malloc has put
+ * behind it.
+ */
+static bool heap_can_grow(void)
+{
+	return sbrk(sysconf(_SC_PAGESIZE)) != (void *)-1;
+}
 
 static void load_quietly(void)
 {
@@ -52,6 +66,9 @@ static void load(void)
 	bool ours[2];
 	int n;
 
+	harmful = !heap_can_grow();
+	if (harmful)
+		return;
 	for (n = 0; n < 2; n++) {
 		ours[n] = getenv(settings[n][0]) == NULL;
 		if (ours[n])
@@ -72,7 +89,7 @@ static void unmapped(int type, union event *event, void *argument)
 	board_report(argument, start, start + event->vm_unmapped.size, HIT);
 }
 
-/* The board, or 0 and errno: ENOSYS without libucm, ENOTSUP when it cannot hook. */
+/* The board, or 0 and errno: ENOSYS without libucm, ENOTSUP when it cannot hook, EBUSY when it must not. */
 EXPORT uintptr_t regcache_hooks_open(struct opened *opened)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -80,7 +97,7 @@ EXPORT uintptr_t regcache_hooks_open(struct opened *opened)
 
 	pthread_once(&once, load);
 	if (set_event_handler == NULL || unset_event_handler == NULL) {
-		errno = ENOSYS;
+		errno = harmful ? EBUSY : ENOSYS;
 		return 0;
 	}
 	board = board_allocate(sizeof(*board));

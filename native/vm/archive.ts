@@ -24,8 +24,7 @@ export async function findKernelPackages(
   archive: Archive,
   rank: (release: string) => number | undefined,
 ): Promise<KernelPackages | undefined> {
-  // Lists that are nobody else's are brought up to date by nobody else.
-  const listed = archive === OWN_SOURCES ? await findListed(archive, rank) : undefined;
+  const listed = await findListed(archive, rank);
   if (listed !== undefined) return listed;
   // The lists may be empty, or older than the kernel or the apt source that is asked for.
   await updateLists(archive);

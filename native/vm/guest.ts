@@ -58,6 +58,9 @@ export interface GuestPlan {
 /** The guest did not get as far as its first line of output: on KVM, a KVM that does not work. */
 export class SilentGuest extends VmError {}
 
+/** The guest did not come up, and nothing says why. */
+export class StuckGuest extends VmError {}
+
 /**
  * Seconds until the command starts, unless the plan says otherwise; without KVM and on a busy machine it takes a third of
  * this.
@@ -113,7 +116,7 @@ export class Guest {
           reject(this.#died());
         });
         const { bootLimit = BOOT_LIMIT_S } = this.#plan;
-        this.#after(bootLimit, () => (this.#ready ? undefined : this.#timeOut('booting', bootLimit)));
+        this.#after(bootLimit, () => (this.#ready ? undefined : this.#isStuck(bootLimit)));
         if (this.#accelerator === 'kvm') {
           this.#after(KVM_SILENCE_MS / 1000, () =>
             this.#console === '' ? new SilentGuest('the guest stayed silent') : undefined,
@@ -133,13 +136,18 @@ export class Guest {
     this.#timers.add(timer);
   }
 
-  #timeOut(what: string, seconds: number): VmError {
+  #isStuck(seconds: number): VmError {
     const trouble = findTrouble(this.#console, 0);
-    return new VmError(
-      `${what} took longer than its limit of ${seconds} s${trouble === undefined ? '' : `; ${trouble}`}` +
-        (this.#ready ? '' : `; ${consoleEnd(this.#console)}`),
-      STATUS_TIME_LIMIT,
-    );
+    const Kind = trouble === undefined ? StuckGuest : VmError;
+    const why = trouble === undefined ? '' : `; ${trouble}`;
+    const end = consoleEnd(this.#console);
+    return new Kind(`booting took longer than its limit of ${seconds} s${why}; ${end}`, STATUS_TIME_LIMIT);
+  }
+
+  #tookTooLong(seconds: number): VmError {
+    const trouble = findTrouble(this.#console, 0);
+    const why = trouble === undefined ? '' : `; ${trouble}`;
+    return new VmError(`the command took longer than its limit of ${seconds} s${why}`, STATUS_TIME_LIMIT);
   }
 
   #died(): VmError {
@@ -177,7 +185,7 @@ export class Guest {
     if (word === 'ready') {
       this.#ready = true;
       const { limit } = this.#plan;
-      if (limit > 0) this.#after(limit, () => this.#timeOut('the command', limit));
+      if (limit > 0) this.#after(limit, () => this.#tookTooLong(limit));
       this.#plan.onReady?.();
     } else if (word === 'fail') {
       this.#settle?.reject(new VmError(`the guest says: ${rest.join(' ')}; ${consoleEnd(this.#console)}`));

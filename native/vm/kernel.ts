@@ -10,7 +10,7 @@ import { IMAGE_FILES, unpackKernel } from './unpack-kernel.js';
 /** The kernels the driver is supported on, by the name the user asks for, and how their releases are called. */
 const SERIES = {
   '6.1': /^6\.1\.0-(\d+)-amd64$/,
-  '6.12': /^6\.12\.(\d+)\+deb\d+-amd64$/,
+  '6.12': /^6\.12\.(\d+)\+deb12-amd64$/,
   newest: /^(\d+)\.(\d+)\.(\d+)\+deb13-amd64$/,
 } as const;
 /** Of the distribution after this one: what its packages bring was compiled, and runs, with newer tools. */
@@ -46,7 +46,7 @@ export const KERNELS = `kernels-${createHash('sha256').update(IMAGE_FILES.join('
 export function parseSeries(name: string): Series {
   if (Object.hasOwn(SERIES, name)) return name as Series;
   throw new VmError(
-    `there is no kernel '${name}' to choose; VM_KERNEL is one of ${Object.keys(SERIES).join(', ')}`,
+    `there is no kernel '${name}' to choose; it is one of ${Object.keys(SERIES).join(', ')}`,
     STATUS_USAGE,
   );
 }

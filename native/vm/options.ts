@@ -9,7 +9,7 @@ Boots a stock distribution kernel with the ummunotify driver and the Soft-RoCE d
 as its own, and runs COMMAND there as root in the project's folder. Output and exit status are the command's. What it
 writes below bench/results/ and test/results/ stays; everything else it writes is gone afterwards.
 
-  --kernel NAME       the kernel to boot: 6.1, 6.12, or newest, of the next distribution (default: $VM_KERNEL, or 6.1)
+  --kernel NAME       the kernel to boot: 6.1, 6.12, or newest, of Debian 13's backports (default: $VM_KERNEL, or 6.1)
   --limit SECONDS     end a command that takes longer, with exit status 124 (default 600; 0: no limit)
   --memory MIB        the guest's memory (default 4096)
   --cpus N            the guest's processors (default 2)

@@ -4,7 +4,7 @@ import type { Writable } from 'node:stream';
 import { chooseAccelerator, rememberBrokenKvm, type Accelerator } from './accelerator.js';
 import { commandScript, quote } from './command.js';
 import { provideDriver } from './driver.js';
-import { type Cable, Guest, SilentGuest, type GuestPlan } from './guest.js';
+import { type Cable, Guest, SilentGuest, StuckGuest, type GuestPlan } from './guest.js';
 import { provideInitramfs } from './initramfs.js';
 import { provideKernel, type Series } from './kernel.js';
 import { requireKnownProcessor } from './processor.js';
@@ -120,7 +120,23 @@ export async function runInVm(argv: readonly string[], options: VmOptions): Prom
   }
 }
 
-function boot(plan: GuestPlan, accelerator: Accelerator, tell: (text: string) => void): Promise<number> {
+/** An emulated processor once in some hundred boots stands still for good: twice in a row is no chance. */
+async function boot(
+  plan: GuestPlan,
+  accelerator: Accelerator,
+  tell: (text: string) => void,
+): Promise<number> {
+  try {
+    return await bootOnce(plan, accelerator, tell);
+  } catch (error) {
+    if (!(error instanceof StuckGuest)) throw error;
+    process.stderr.write('The virtual machine got stuck while it booted: booting it again.\n');
+    tell(`${error.message}\n`);
+    return bootOnce(plan, accelerator, tell);
+  }
+}
+
+function bootOnce(plan: GuestPlan, accelerator: Accelerator, tell: (text: string) => void): Promise<number> {
   const start = performance.now();
   const onReady = (): void => {
     tell(`Booted in ${((performance.now() - start) / 1000).toFixed(1)} s.\n`);

@@ -125,7 +125,7 @@ export class Listener extends EventEmitter<ListenerEvents> implements AsyncDispo
 
   #facts(): Readonly<Record<string, unknown>> {
     const { port, closed } = this;
-    return { port, connecting: this.#handshakes.size, connected: this.#connected.length, closed };
+    return { port, connecting: this.#handshakes.size, waiting: this.#connected.length, closed };
   }
 
   #end(error: RegcacheError): Promise<void> {

@@ -14,6 +14,7 @@ export const LIMITS: readonly string[] = [
     'that are about to go.',
   'It patches the code of libc in the running process, for as long as that lives; libucm 1.13 breaks mremap with ' +
     'MREMAP_FIXED there.',
+  'It cannot be opened in a process whose heap happens to have no room to grow.',
   'Every change of any mapping in the process is reported, also of memory that nobody watches.',
 ];
 
@@ -27,7 +28,7 @@ export class MallocHooksMonitor extends HelpedMonitor {
   readonly kind = 'malloc-hooks';
 
   /**
-   * @throws ERR_NO_MONITOR where libucm is not installed or cannot hook, ERR_NO_HELPER without the C helper, or the
+   * @throws ERR_NO_MONITOR where libucm is not installed, cannot hook or would do damage, ERR_NO_HELPER without the C helper, or the
    *   system's error
    */
   constructor(options: MallocHooksOptions = {}) {
@@ -48,6 +49,13 @@ function cannotOpen(error: number): RegcacheError {
     return regcacheError(
       'ERR_NO_MONITOR',
       "UCX's libucm.so.0 and libucs.so.0 are not there: install them (sudo apt-get install libucx0)",
+    );
+  }
+  if (error === E.EBUSY) {
+    return regcacheError(
+      'ERR_NO_MONITOR',
+      'the heap of this process cannot grow, as something is mapped behind it, and libucm would cut off its last page',
+      { advice: 'start the program again: where what is mapped is left to chance' },
     );
   }
   if (error === E.ENOTSUP) return regcacheError('ERR_NO_MONITOR', "UCX's libucm cannot hook this process");

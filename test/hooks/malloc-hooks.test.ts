@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { loadHelper } from '../../src/monitor/helper.js';
 import { MallocHooksMonitor } from '../../src/monitor/malloc-hooks.js';
 import type { DrainSink } from '../../src/monitor/monitor.js';
@@ -24,6 +26,13 @@ describe('malloc hooks', () => {
   cacheOnTop(hooks, () => new PipeDevice());
   ending('malloc-hooks');
   soakTest('malloc-hooks', 5);
+
+  it('is refused, and the heap left as it is, where the heap cannot grow', () => {
+    const program = fileURLToPath(new URL('full-heap.js', import.meta.url));
+    const { stdout, stderr } = spawnSync(process.execPath, [program], { encoding: 'utf8' });
+    assert.equal(stderr, '');
+    assert.deepEqual(JSON.parse(stdout), { code: 'ERR_NO_MONITOR', shrunk: 0 });
+  });
 
   it('has put up what has moved the counter', async () => {
     const address = map(PAGE_SIZE);

@@ -94,7 +94,7 @@ export async function runProcess(
   const child = fork(FILE, [JSON.stringify(orders)], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   const late = setTimeout(() => child.kill('SIGKILL'), 90_000);
-  await once(child, 'message');
+  await Promise.race([once(child, 'message'), exited]);
   if (signal !== undefined) child.kill(signal);
   const [code, by] = await exited;
   clearTimeout(late);

@@ -8,6 +8,7 @@ import { addressOf } from '../../src/memory/locate.js';
 import { MADV_DONTNEED, madvise, mprotect, PROT_READ } from '../../src/system/libc.js';
 import { bytesAt, map, unmap } from '../../src/system/mapping.js';
 import { ReceiveRequests, SendRequests } from '../../src/verbs/work-request.js';
+import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
 import { completions, connectedPair, PAGE_SIZE, type Side } from './verbs-fixture.js';
 
@@ -15,6 +16,7 @@ const LENGTH = 4 * 2 ** 20;
 
 describe('another thread over the real driver and a real device', () => {
   requireStack();
+  pagesStay();
 
   let pair: { a: Side; b: Side; [Symbol.dispose](): void };
   let cache: RegistrationCache;

@@ -107,6 +107,25 @@ describe('metrics', () => {
     assert.equal((await samples())['rdma_regcache_registered{name="b"}'], 0);
   });
 
+  it('stay when one of them was taken out', async () => {
+    const { cache, pages } = modelled();
+    pages(0, 1).release();
+    register(cache, { register: registry });
+    registry.removeSingleMetric('rdma_regcache_registered_by_size');
+    const other = modelled();
+    other.pages(0, 1).release();
+    register(other.cache, { register: registry });
+    assert.equal((await samples())['rdma_regcache_registered'], 2);
+  });
+
+  it('have labels of other names for caches that come when all others were closed', async () => {
+    const { cache } = modelled();
+    register(cache, { register: registry, labels: { device: 'rxe0' } });
+    cache.close();
+    register(modelled().cache, { register: registry, labels: { name: 'a' } });
+    assert.equal((await samples())['rdma_regcache_registered{name="a"}'], 0);
+  });
+
   it('refuse what is no registry, and one that has such metrics of somebody else', () => {
     const { cache } = modelled();
     // The last to be made.

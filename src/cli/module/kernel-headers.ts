@@ -62,5 +62,7 @@ export function requireTools({ kernel, headers }: { kernel: string; headers: str
 /** Modules are built with the compiler that built the kernel; its name is the first word of the version's text. */
 function compilerOf(headers: string): string {
   const config = readText(join(headers, '.config')) ?? '';
-  return /^CONFIG_CC_VERSION_TEXT="(gcc-\d+|clang-\d+|clang)\b/m.exec(config)?.[1] ?? 'gcc';
+  return (
+    /^CONFIG_CC_VERSION_TEXT="(?:\w+-linux-gnu-)?(gcc-\d+|clang-\d+|clang)\b/m.exec(config)?.[1] ?? 'gcc'
+  );
 }

@@ -72,6 +72,8 @@ describe('example: file-sender', function () {
     // By itself: whoever else looks how far it has got may look again when all has arrived.
     const { signal, stderr } = spawnSync(process.execPath, [DYING, server.host, String(server.port), file], {
       encoding: 'utf8',
+      timeout: 120_000,
+      killSignal: 'SIGTERM',
     });
     assert.equal(signal, 'SIGKILL', stderr);
     const had = sizeOf(join(received, 'file.part'));
