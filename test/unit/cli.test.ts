@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROJECT } from '../../native/vm/project.js';
@@ -63,6 +63,26 @@ describe('rdma-regcache, the program', function () {
       stderr,
       /missing: the headers of Linux 9\.9\.9-none \(\/lib\/modules\/9\.9\.9-none\/build\)[^]*sudo (apt-get|dnf) install \S*9\.9\.9-none/,
     );
+  });
+
+  it('names the compiler that the kernel was built with, whatever machine is said before it', () => {
+    const headers = mkdtempSync(join(tmpdir(), 'rdma-regcache-'));
+    try {
+      mkdirSync(join(headers, 'include/generated'), { recursive: true });
+      writeFileSync(join(headers, 'include/generated/utsrelease.h'), '#define UTS_RELEASE "9.9.9-none"\n');
+      writeFileSync(join(headers, 'Makefile'), '');
+      for (const compiler of ['gcc-99', 'x86_64-linux-gnu-gcc-99', 'clang-99']) {
+        writeFileSync(
+          join(headers, '.config'),
+          `CONFIG_CC_VERSION_TEXT="${compiler} (Debian 99.1.0-1) 99.1.0"\n`,
+        );
+        const { status, stderr } = cli(['module', 'build', '--headers', headers]);
+        assert.equal(status, 1);
+        assert.match(stderr, new RegExp(`missing: ${compiler.replace(/^x86.*gnu-/, '')}\\n`));
+      }
+    } finally {
+      rmSync(headers, { recursive: true });
+    }
   });
 
   it('says how to get make and the compiler too, in one command', () => {
