@@ -5,7 +5,8 @@ import type { Registrar } from '../../src/cache/registrar.js';
 import type { Registration } from '../../src/cache/registration.js';
 import type { MemoryMonitor } from '../../src/monitor/monitor.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
-import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { bytesAt, map, PAGE_SIZE } from '../../src/system/mapping.js';
+import { mapApart, unmapApart } from '../map-apart.js';
 import { Zapper } from '../system/zapper-thread.js';
 import { CHANGES } from './changes.js';
 import { type Conforming, until } from './conformance.js';
@@ -55,11 +56,11 @@ export function cacheOnTop({ title, open, hooks = false }: Conforming, device: (
     let address: number;
     beforeEach(() => {
       stand = new Stand(open(), device());
-      address = map(4 * PAGE_SIZE);
+      address = mapApart(4 * PAGE_SIZE);
     });
     afterEach(() => {
       stand[Symbol.dispose]();
-      unmap(address, 4 * PAGE_SIZE);
+      unmapApart(address, 4 * PAGE_SIZE);
     });
 
     it('keeps a registration as long as nothing changes', async () => {
@@ -74,7 +75,7 @@ export function cacheOnTop({ title, open, hooks = false }: Conforming, device: (
     for (const [name, change] of Object.entries(CHANGES)) {
       if (hooks && change.kernelOnly) continue;
       it(`hands out a new registration after ${name}`, async () => {
-        const memory = map(4 * PAGE_SIZE, change.flags === undefined ? {} : { flags: change.flags });
+        const memory = mapApart(4 * PAGE_SIZE, change.flags === undefined ? {} : { flags: change.flags });
         for (let round = 0; round < 3; round++) {
           const second = memory + PAGE_SIZE;
           bytesAt(second, PAGE_SIZE).fill(`before ${round}; `);
@@ -87,7 +88,7 @@ export function cacheOnTop({ title, open, hooks = false }: Conforming, device: (
           bytesAt(second, PAGE_SIZE).fill(`after ${round}; `);
           await stand.assertFresh(second, 1, 'after');
         }
-        unmap(memory, 4 * PAGE_SIZE);
+        unmapApart(memory, 4 * PAGE_SIZE);
       });
     }
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { DrainSink, MemoryMonitor } from '../../src/monitor/monitor.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
 import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { mapApart, unmapApart } from '../map-apart.js';
 import { Zapper } from '../system/zapper-thread.js';
 import { CHANGES } from './changes.js';
 import { Storm } from './storm.js';
@@ -85,14 +86,14 @@ export function conformance({ title, open, hooks = false }: Conforming): void {
     };
 
     beforeEach(() => {
-      memory = map(PAGES * PAGE_SIZE);
+      memory = mapApart(PAGES * PAGE_SIZE);
       bytesAt(memory, PAGES * PAGE_SIZE).fill(1);
       monitor = open();
       collector = new Collector(monitor);
     });
     afterEach(() => {
       monitor.close();
-      unmap(memory, PAGES * PAGE_SIZE);
+      unmapApart(memory, PAGES * PAGE_SIZE);
     });
 
     it('has nothing to report at first', () => {
@@ -104,7 +105,7 @@ export function conformance({ title, open, hooks = false }: Conforming): void {
     for (const [name, change] of Object.entries(CHANGES)) {
       if (hooks && change.kernelOnly) continue;
       it(`reports ${name}: the counter has moved when the call returns, and one drain tells it`, () => {
-        const address = map(4 * PAGE_SIZE, change.flags === undefined ? {} : { flags: change.flags });
+        const address = mapApart(4 * PAGE_SIZE, change.flags === undefined ? {} : { flags: change.flags });
         bytesAt(address, 4 * PAGE_SIZE).fill(1);
         const [first, end] = change.hit ?? [1, 2];
         assert.equal(monitor.watch(address, address + 4 * PAGE_SIZE, 7, 7), true);
@@ -124,7 +125,7 @@ export function conformance({ title, open, hooks = false }: Conforming): void {
         assert.equal(monitor.watch(address + PAGE_SIZE, address + 2 * PAGE_SIZE, 8, 8), true);
         change.make(address);
         assert.deepEqual(collector.cookies(), [8]);
-        unmap(address, 4 * PAGE_SIZE);
+        unmapApart(address, 4 * PAGE_SIZE);
       });
     }
 

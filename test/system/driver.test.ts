@@ -18,6 +18,7 @@ import {
   PROT_WRITE,
 } from '../../src/system/libc.js';
 import { map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { mapApart, unmapApart } from '../map-apart.js';
 import { RawDevice, touch, type Event } from './raw-device.js';
 import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
@@ -42,12 +43,12 @@ describe('driver: /dev/ummunotify', () => {
   const page = (n: number): number => memory + n * PAGE_SIZE;
 
   beforeEach(() => {
-    memory = map(LENGTH);
+    memory = mapApart(LENGTH);
     touch(memory, LENGTH);
   });
 
   afterEach(() => {
-    munmap(memory, LENGTH);
+    unmapApart(memory, LENGTH);
   });
 
   const zap = (first: number, pages = 1): void => {

@@ -5,7 +5,8 @@ import { createCache } from '../../src/create-cache.js';
 import { Feature } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
-import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
+import { mapApart, unmapApart } from '../map-apart.js';
 import type { Context } from '../../src/verbs/context.js';
 import { openDevice } from '../../src/verbs/device.js';
 import type { ProtectionDomain } from '../../src/verbs/protection-domain.js';
@@ -34,12 +35,12 @@ describe('extensions of the driver', () => {
   });
 
   beforeEach(() => {
-    memory = map(2 * COUNT * PAGE_SIZE);
+    memory = mapApart(2 * COUNT * PAGE_SIZE);
     bytesAt(memory, 2 * COUNT * PAGE_SIZE).fill(1);
   });
 
   afterEach(() => {
-    unmap(memory, 2 * COUNT * PAGE_SIZE);
+    unmapApart(memory, 2 * COUNT * PAGE_SIZE);
   });
 
   after(() => {

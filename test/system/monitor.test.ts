@@ -5,7 +5,8 @@ import type { DrainSink } from '../../src/monitor/monitor.js';
 import { Feature } from '../../src/monitor/ummunotify-abi.js';
 import { UmmunotifyMonitor } from '../../src/monitor/ummunotify.js';
 import { MADV_DONTNEED, madvise } from '../../src/system/libc.js';
-import { bytesAt, map, PAGE_SIZE, unmap } from '../../src/system/mapping.js';
+import { bytesAt, PAGE_SIZE } from '../../src/system/mapping.js';
+import { mapApart, unmapApart } from '../map-apart.js';
 import { heldOf } from './held.js';
 import { pagesStay } from './pages-stay.js';
 import { requireStack } from './stack.js';
@@ -29,11 +30,11 @@ describe('monitor: ummunotify', () => {
   };
 
   before(() => {
-    memory = map(PAGES * PAGE_SIZE);
+    memory = mapApart(PAGES * PAGE_SIZE);
   });
 
   after(() => {
-    unmap(memory, PAGES * PAGE_SIZE);
+    unmapApart(memory, PAGES * PAGE_SIZE);
   });
 
   /** A sink that stops watching what is reported, as the cache does. */
