@@ -451,8 +451,10 @@ describe('an endpoint', function () {
     it('a_port_that_is_taken_and_connections_over_the_backlog', async () => {
       await using listener = await listen({ backlog: 1 });
       const { port } = listener;
-      const shown = `Listener { port: ${port}, connecting: 0, connected: 0, closed: false }`;
+      const shown = `Listener { port: ${port}, connecting: 0, waiting: 0, closed: false }`;
       assert.equal(inspect(listener, { breakLength: Infinity }), shown);
+      const facts = { port, connecting: 0, waiting: 0, closed: false };
+      assert.deepEqual(JSON.parse(JSON.stringify(listener)), facts);
       await assert.rejects(listen({ port }), { code: 'EADDRINUSE' });
       const host = hostOfDevice();
       const first = await connect({ host, port });
