@@ -116,7 +116,7 @@ export class Guest {
           reject(this.#died());
         });
         const { bootLimit = BOOT_LIMIT_S } = this.#plan;
-        this.#after(bootLimit, () => (this.#ready ? undefined : this.#isStuck(bootLimit)));
+        this.#after(bootLimit, () => (this.#ready ? undefined : this.#timeOut('booting', bootLimit)));
         if (this.#accelerator === 'kvm') {
           this.#after(KVM_SILENCE_MS / 1000, () =>
             this.#console === '' ? new SilentGuest('the guest stayed silent') : undefined,
@@ -136,18 +136,13 @@ export class Guest {
     this.#timers.add(timer);
   }
 
-  #isStuck(seconds: number): VmError {
+  #timeOut(what: string, seconds: number): VmError {
     const trouble = findTrouble(this.#console, 0);
+    const why = trouble === undefined ? '' : `; ${trouble}`;
+    const text = `${what} took longer than its limit of ${seconds} s${why}`;
+    if (this.#ready) return new VmError(text, STATUS_TIME_LIMIT);
     const Kind = trouble === undefined ? StuckGuest : VmError;
-    const why = trouble === undefined ? '' : `; ${trouble}`;
-    const end = consoleEnd(this.#console);
-    return new Kind(`booting took longer than its limit of ${seconds} s${why}; ${end}`, STATUS_TIME_LIMIT);
-  }
-
-  #tookTooLong(seconds: number): VmError {
-    const trouble = findTrouble(this.#console, 0);
-    const why = trouble === undefined ? '' : `; ${trouble}`;
-    return new VmError(`the command took longer than its limit of ${seconds} s${why}`, STATUS_TIME_LIMIT);
+    return new Kind(`${text}; ${consoleEnd(this.#console)}`, STATUS_TIME_LIMIT);
   }
 
   #died(): VmError {
@@ -185,7 +180,7 @@ export class Guest {
     if (word === 'ready') {
       this.#ready = true;
       const { limit } = this.#plan;
-      if (limit > 0) this.#after(limit, () => this.#tookTooLong(limit));
+      if (limit > 0) this.#after(limit, () => this.#timeOut('the command', limit));
       this.#plan.onReady?.();
     } else if (word === 'fail') {
       this.#settle?.reject(new VmError(`the guest says: ${rest.join(' ')}; ${consoleEnd(this.#console)}`));

@@ -28,8 +28,8 @@ export class MallocHooksMonitor extends HelpedMonitor {
   readonly kind = 'malloc-hooks';
 
   /**
-   * @throws ERR_NO_MONITOR where libucm is not installed, cannot hook or would do damage, ERR_NO_HELPER without the C helper, or the
-   *   system's error
+   * @throws ERR_NO_MONITOR where libucm is not installed, cannot hook or would do damage, ERR_NO_HELPER without the C
+   *   helper, or the system's error
    */
   constructor(options: MallocHooksOptions = {}) {
     super(new Board(helperOf(options), 'regcache_hooks', cannotOpen));
